@@ -1,0 +1,177 @@
+"""Every error that Folioscope raises on purpose.
+
+    FolioscopeError
+      ConfigError            config_invalid          a setting, flag or variable has an unusable value
+      NotFoundError          not_found               what was named does not exist
+        CollectionNotFound   collection_not_found
+        DocumentNotFound     document_not_found
+      StorageError           storage_failed          the data folder or a back end can't be used
+        DataFolderBusy       data_folder_busy        another process has it open
+        DiskFull             disk_full
+      FingerprintMismatch    collection_recipe_mismatch   an index was made with another encoder
+      ChannelUnavailable     channel_unavailable     an encoder's weights or extra are not installed
+      ModelUnavailable       model_unavailable       an answering model is unknown or not installed
+      QueryError             query_invalid           an empty question, an unknown channel
+      DocumentError          document_failed         one document can't be taken in; the others can
+        UnsupportedType      unsupported_media_type
+        EmptyFile            document_empty
+        Encrypted            document_encrypted      a password is needed, or the given one is wrong
+        Corrupt              document_corrupt
+        NoPages              document_no_pages
+        TooManyPages         too_many_pages
+        TooLarge             payload_too_large       bytes or pixels beyond the limit
+        ParserTimeout        parser_timeout
+        ParserCrashed        parser_crashed          the child process died or ran out of its limits
+        OcrFailed            ocr_failed
+
+Each says what happened, with which value, and, in ``hint``, what to do next. ``code`` is stable: it stands in JSON
+output, in the catalog and, later, in HTTP problems.
+"""
+
+from __future__ import annotations
+
+
+class FolioscopeError(Exception):
+    """Root of the tree. ``message``: what happened, with which value. ``hint``: what to do next."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class ConfigError(FolioscopeError):
+    """A setting, flag or variable has an unusable value."""
+
+    code = "config_invalid"
+
+
+class NotFoundError(FolioscopeError):
+    """What was named does not exist."""
+
+    code = "not_found"
+
+
+class CollectionNotFound(NotFoundError):
+    """No collection of that name."""
+
+    code = "collection_not_found"
+
+
+class DocumentNotFound(NotFoundError):
+    """No document of that id or name."""
+
+    code = "document_not_found"
+
+
+class StorageError(FolioscopeError):
+    """The data folder or a back end can't be used."""
+
+    code = "storage_failed"
+
+
+class DataFolderBusy(StorageError):
+    """Another process has the data folder open."""
+
+    code = "data_folder_busy"
+
+
+class DiskFull(StorageError):
+    """No space left where the data folder lies."""
+
+    code = "disk_full"
+
+
+class FingerprintMismatch(FolioscopeError):
+    """An index was made with another encoder, revision or setting."""
+
+    code = "collection_recipe_mismatch"
+
+
+class ChannelUnavailable(FolioscopeError):
+    """A channel's weights or extra are not installed."""
+
+    code = "channel_unavailable"
+
+
+class ModelUnavailable(FolioscopeError):
+    """An answering model is unknown or not installed."""
+
+    code = "model_unavailable"
+
+
+class QueryError(FolioscopeError):
+    """A question or search that can't be run as asked."""
+
+    code = "query_invalid"
+
+
+class DocumentError(FolioscopeError):
+    """One document or page can't be taken in; the others can."""
+
+    code = "document_failed"
+
+
+class UnsupportedType(DocumentError):
+    """Not a PDF or an image that is understood, whatever its name says."""
+
+    code = "unsupported_media_type"
+
+
+class EmptyFile(DocumentError):
+    """A file of 0 bytes."""
+
+    code = "document_empty"
+
+
+class Encrypted(DocumentError):
+    """A password is needed, or the given one is wrong."""
+
+    code = "document_encrypted"
+
+
+class Corrupt(DocumentError):
+    """The file's structure is broken beyond repair."""
+
+    code = "document_corrupt"
+
+
+class NoPages(DocumentError):
+    """The file opens and has no page."""
+
+    code = "document_no_pages"
+
+
+class TooManyPages(DocumentError):
+    """More pages than the limit."""
+
+    code = "too_many_pages"
+
+
+class TooLarge(DocumentError):
+    """More bytes or pixels than the limit."""
+
+    code = "payload_too_large"
+
+
+class ParserTimeout(DocumentError):
+    """A page or a document took longer than its limit."""
+
+    code = "parser_timeout"
+
+
+class ParserCrashed(DocumentError):
+    """The child process that read the document died or ran into its limits."""
+
+    code = "parser_crashed"
+
+
+class OcrFailed(DocumentError):
+    """The OCR engine gave up on a page."""
+
+    code = "ocr_failed"

@@ -1,0 +1,146 @@
+"""The seams: what one room asks of another, one protocol wide.
+
+An encoder or an index is plugged in by writing a class with these members; nothing has to be inherited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folioscope.domain import (
+    Coverage,
+    DocumentRef,
+    Draft,
+    Fingerprint,
+    GivenPage,
+    Metadata,
+    PageInput,
+    PageKey,
+    ScoredPage,
+    SearchResult,
+    Vector,
+    Where,
+    Words,
+)
+
+
+class Encoder(Protocol):
+    """Pages and queries -> vectors of one fingerprint."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Known without loading weights where that is possible."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many pages the encoder likes to see at once."""
+        ...
+
+    def encode_pages(self, pages: Sequence[PageInput]) -> Sequence[Vector | None]:
+        """One vector a page, in order; None for a page with nothing to encode. The batch does not change the vectors."""
+        ...
+
+    def encode_query(self, query: str) -> Vector | None:
+        """None when the query has nothing that the channel understands (only stop words, say)."""
+        ...
+
+
+class PageIndex(Protocol):
+    """Stores one channel's vectors, one point a page, and finds the nearest."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What the stored vectors were made with."""
+        ...
+
+    def upsert(self, points: Iterable[tuple[PageKey, Vector, Metadata]]) -> None:
+        """Write points; the same key again replaces. Durable after `flush`."""
+        ...
+
+    def search(self, vector: Vector, limit: int, where: Where | None = None) -> list[ScoredPage]:
+        """The nearest pages, best first, at most ``limit``."""
+        ...
+
+    def delete(self, document_id: str, version: int | None = None) -> None:
+        """Remove a document's points, of one version or of all. Durable after `flush`."""
+        ...
+
+    def flush(self) -> None:
+        """Returns when everything written so far survives a kill."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def close(self) -> None:
+        """Release files and memory; the index can't be used afterwards."""
+        ...
+
+
+class PageStore(Protocol):
+    """What retrieval needs to know of a collection's documents."""
+
+    def current(self, document_ids: Iterable[str]) -> Mapping[str, DocumentRef]:
+        """The documents among these that exist and are searchable, with their current version."""
+        ...
+
+    def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
+        """The words of these pages; a page that is gone is missing."""
+        ...
+
+    def coverage(self) -> Mapping[str, Coverage]:
+        """Per channel of the collection."""
+        ...
+
+
+class PageImages(Protocol):
+    """Page images on demand."""
+
+    def image(self, key: PageKey, long_edge: int) -> NDArray[np.uint8]:
+        """uint8 [height, width, 3] RGB, upright, its longer side ``long_edge`` pixels."""
+        ...
+
+
+class Searcher(Protocol):
+    """Finds the pages that matter to a question: what `retrieval.Retriever` is to those who only ask."""
+
+    def search(self, query: str, k: int = 5, where: Where | None = None) -> SearchResult:
+        """The ``k`` best pages, best first."""
+        ...
+
+    def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
+        """The words of pages that were found."""
+        ...
+
+
+class Analyzer(Protocol):
+    """Text -> index terms, the same way the lexical channel does (stop words dropped, stems, character bigrams)."""
+
+    def terms(self, text: str) -> list[str]:
+        """Terms in order, with repetitions."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Short texts -> unit vectors whose dot product is their similarity."""
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 [len(texts), dim], rows of length 1."""
+        ...
+
+
+class AnswerModel(Protocol):
+    """Reads pages and drafts an answer with quotes. Checking the quotes is not its business."""
+
+    @property
+    def name(self) -> str:
+        """As shown to people, such as ``extractive``."""
+        ...
+
+    def draft(self, question: str, pages: Sequence[GivenPage]) -> Draft:
+        """An answer from these pages alone."""
+        ...

