@@ -1,0 +1,105 @@
+"""The semantic channel's encoder: a page's words in chunks, a vector for each; a page scores by its best chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folioscope.domain import Fingerprint, PageInput, Vector, Words
+from retrieval.encoders.sentence_model import SentenceModel, batches
+
+LENGTH = 200  # tokens of a chunk at most
+STRIDE = 200  # tokens from one chunk's start to the next one's
+BATCH_TOKENS = 1600  # through the model at once: larger batches leave the processor's caches and are no faster
+
+
+class SemanticEncoder:
+    """Text embeddings of chunks of a page's words: an `Encoder` and a `TextEncoder`.
+
+    ``model`` and ``threads``: see `SentenceModel`, whose errors this raises. ``length``, ``stride``: tokens of a chunk
+    and from one chunk's start to the next one's.
+    """
+
+    batch_size = 16
+
+    def __init__(self, model: str = "auto", *, threads: int = 0, length: int = LENGTH, stride: int = STRIDE) -> None:
+        self.model = SentenceModel(model, threads=threads)
+        self.length, self.stride = length, stride
+        self._remembered = lru_cache(maxsize=512)(self._encode_query)
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Known from the files alone for the default model; a folder's graph is loaded for its dimension."""
+        settings = f"chunks of {self.length} tokens every {self.stride}"
+        return Fingerprint(f"semantic:{self.model.name}", self.model.revision, "multi", self.model.dim, settings)
+
+    def chunks(self, words: Words) -> list[tuple[int, int]]:
+        """The word ranges (start, stop exclusive) of a page's vectors, in the vectors' order; [] for no words."""
+        _, ends = self._tokens(words)
+        return chunk_ranges(ends, self.length, self.stride)
+
+    def encode_pages(self, pages: Sequence[PageInput]) -> list[Vector | None]:
+        """One float32 [chunks, dim] a page, rows of length 1; None for a page without words."""
+        texts: list[list[int]] = []
+        counts = []
+        for page in pages:
+            ids, ends = self._tokens(page.words)
+            ranges = chunk_ranges(ends, self.length, self.stride)
+            bounds = np.concatenate([[0], ends])
+            texts += [ids[bounds[start] : bounds[stop]] for start, stop in ranges]
+            counts.append(len(ranges))
+        vectors = self._encode(texts)
+        parts = np.split(vectors, np.cumsum(counts)[:-1]) if counts else []
+        return [part if len(part) else None for part in parts]
+
+    def encode_query(self, query: str) -> Vector | None:
+        """float32 [1, dim], read-only (recent queries are remembered); None for a query without words."""
+        return self._remembered(query)
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 [len(texts), dim], rows of length 1."""
+        return self._encode([self.model.tokenizer.encode(text, add_special_tokens=False).ids for text in texts])
+
+    def _encode_query(self, query: str) -> Vector | None:
+        if not query.strip():
+            return None
+        vector = self.encode_texts([query])
+        vector.setflags(write=False)
+        return vector
+
+    def _encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        vectors = np.zeros((len(texts), self.model.dim), np.float32)
+        for batch in batches([len(text) for text in texts], BATCH_TOKENS):
+            vectors[batch] = self.model.encode([texts[position] for position in batch])
+        return vectors
+
+    def _tokens(self, words: Words) -> tuple[list[int], NDArray[np.int64]]:
+        """A page's token numbers, and for each word the number of tokens up to its end."""
+        encoding = self.model.tokenizer.encode(" ".join(words.texts), add_special_tokens=False)
+        starts = np.array([start for start, _ in encoding.offsets], np.int64)
+        word_ends = np.cumsum([len(text) + 1 for text in words.texts], dtype=np.int64)
+        return encoding.ids, np.searchsorted(starts, word_ends)
+
+
+def chunk_ranges(ends: NDArray[np.int64], length: int, stride: int) -> list[tuple[int, int]]:
+    """Ranges of whole words of at most ``length`` tokens, their starts about ``stride`` tokens apart.
+
+    ``ends``: int64 [words], the number of tokens up to each word's end. A word of more tokens is a chunk of its own.
+    No word is left out; no chunk lies within the one before it.
+    """
+    ranges: list[tuple[int, int]] = []
+    words = len(ends)
+    if not words or not ends[-1]:
+        return ranges
+    bounds = np.concatenate([[0], ends])
+    start = 0
+    while True:
+        stop = max(int(np.searchsorted(bounds, bounds[start] + length, side="right")) - 1, start + 1)
+        ranges.append((start, stop))
+        if stop >= words:
+            return ranges
+        nearest = int(np.searchsorted(bounds, bounds[start] + stride, side="right")) - 1
+        start = min(max(nearest, start + 1), stop)
