@@ -1,0 +1,147 @@
+"""What `folioscope doctor` looks at: one function a check, each run for real."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from folioscope.errors import FolioscopeError
+from folioscope.settings import Settings
+
+LOW_DISK_BYTES = 1 << 30
+PACKAGES = ("folioscope", "pymupdf", "qdrant-edge-py", "onnxruntime", "dbos", "sqlalchemy", "pillow", "rapidocr")
+KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``note``: works, but there is something to know. ``hint``: what to do."""
+
+    name: str
+    state: Literal["ok", "note", "bad"]
+    detail: str
+    hint: str = ""
+
+
+def check_all(settings: Settings) -> list[Result]:
+    """Every check, none of which stops the others."""
+    checks: list[Callable[[Settings], Result]] = [
+        _python, _packages, _data_folder, _disk, _ocr, _semantic, _sandbox, _database, _keys
+    ]  # fmt: skip
+    results = []
+    for check in checks:
+        try:
+            results.append(check(settings))
+        except FolioscopeError as error:
+            results.append(Result(check.__name__.strip("_").replace("_", " "), "bad", error.message, error.hint))
+    return results
+
+
+def _python(_settings: Settings) -> Result:
+    return Result("python", "ok", f"{platform.python_version()} on {platform.system()}, {os.cpu_count()} cores")
+
+
+def _packages(_settings: Settings) -> Result:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            return Result("packages", "bad", f"{name} is not installed", f"Run `{sys.executable} -m pip install {name}`.")
+    return Result("packages", "ok", ", ".join(found))
+
+
+def _data_folder(settings: Settings) -> Result:
+    from folioscope.errors import DataFolderBusy
+    from ingest.folder import DataFolder
+
+    try:
+        DataFolder(settings.data_dir).close()
+    except DataFolderBusy as error:
+        return Result("data folder", "note", error.message, error.hint)
+    return Result("data folder", "ok", str(settings.data_dir))
+
+
+def _disk(settings: Settings) -> Result:
+    free = shutil.disk_usage(settings.data_dir).free
+    detail = f"{free / 2**30:.1f} GiB free for {settings.data_dir}"
+    if free < LOW_DISK_BYTES:
+        return Result("disk", "note", detail, "Free some space or choose another folder with FOLIOSCOPE_DATA_DIR.")
+    return Result("disk", "ok", detail)
+
+
+def _ocr(settings: Settings) -> Result:
+    if settings.ocr == "off":
+        return Result("ocr", "note", "off by setting: scans have no words")
+    if settings.ocr != "rapidocr" and (tesseract := shutil.which("tesseract")):
+        listed = subprocess.run([tesseract, "--list-langs"], capture_output=True, text=True, check=False, timeout=10)  # noqa: S603
+        languages = listed.stdout.split()[-listed.stdout.count("\n") + 1 :]
+        missing = [code for code in settings.ocr_languages.split("+") if code not in languages]
+        if missing:
+            return Result(
+                "ocr",
+                "bad",
+                f"tesseract has no data for {', '.join(missing)}",
+                "On Debian: " + " ".join(["apt install", *(f"tesseract-ocr-{code}" for code in missing)]),
+            )
+        return Result("ocr", "ok", f"tesseract with {settings.ocr_languages}")
+    if settings.ocr == "tesseract":
+        return Result("ocr", "bad", "tesseract is not on the PATH", "Install it, or set ocr = rapidocr.")
+    return Result("ocr", "ok", "rapidocr (slower than tesseract, which is not on the PATH)")
+
+
+def _semantic(settings: Settings) -> Result:
+    from folioscope.errors import ChannelUnavailable
+    from retrieval import open_encoder
+
+    if "semantic" not in settings.channels:
+        return Result("semantic channel", "note", "off by setting")
+    spec = "semantic" if settings.semantic_model == "auto" else f"semantic:{settings.semantic_model}"
+    try:
+        encoder = open_encoder(spec)
+        encoder.encode_query("a page about pages")
+    except ChannelUnavailable as error:
+        return Result("semantic channel", "note", f"off: {error.message}", error.hint)
+    return Result("semantic channel", "ok", str(encoder.fingerprint))
+
+
+def _sandbox(settings: Settings) -> Result:
+    from api import samples
+    from ingest.sandbox import Limits, Ocr, Sandbox
+
+    with samples.folder() as folder:
+        sandbox = Sandbox(Limits.from_settings(settings), Ocr("off", "eng"), workers=1)
+        try:
+            with sandbox.open(sorted(folder.glob("*.pdf"))[0]) as opened:
+                page = next(iter(opened.pages([1])))
+        finally:
+            sandbox.close()
+    if page.problem:
+        return Result("sandbox", "bad", page.problem.message)
+    return Result("sandbox", "ok", f"a child process reads pages within {settings.memory_limit_mb} MB")
+
+
+def _database(settings: Settings) -> Result:
+    from ingest.catalog import Catalog
+
+    if not settings.database_url:
+        with tempfile.TemporaryDirectory() as folder:
+            Catalog(f"sqlite:///{Path(folder) / 'check.sqlite'}").close()
+        return Result("database", "ok", "SQLite in the data folder")
+    Catalog(settings.database_url).close()
+    return Result("database", "ok", "reached")
+
+
+def _keys(_settings: Settings) -> Result:
+    present = [name for name in KEYS if os.environ.get(name)]
+    detail = f"set: {', '.join(present)}" if present else "none set; answers come from the built-in extractive model"
+    return Result("model keys", "ok", detail)

@@ -1,0 +1,196 @@
+"""Commands that find and answer: search, ask."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli import output
+from api.cli.options import (
+    AsJson,
+    CollectionName,
+    DataDir,
+    Document,
+    Meta,
+    OpenImage,
+    Password,
+    Quiet,
+    SaveImage,
+    TopK,
+    open_library,
+    parse_meta,
+)
+
+if TYPE_CHECKING:
+    from folioscope.domain import Answer, Box, PageKey, SearchResult, Where
+    from ingest import Library
+
+FILES = "files"
+"""The collection of `ask QUESTION FILE…`: kept, so that the second question about a file is answered at once."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(search)
+    app.command()(ask)
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="Words or a question.")],
+    collection: CollectionName = None,
+    top_k: TopK = None,
+    document: Document = None,
+    meta: Meta = None,
+    channel: Annotated[list[str] | None, typer.Option(help="Only this channel; may be repeated.")] = None,
+    data_dir: DataDir = None,
+    save_image: SaveImage = None,
+    open_image: OpenImage = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find the pages that matter to a question."""
+    with open_library(data_dir, top_k=top_k) as library:
+        retriever = library.retriever(collection)
+        where = _where(library, collection, document, meta)
+        result = retriever.search(query, k=library.settings.top_k, where=where, channels=channel)
+        if as_json:
+            output.document(output.search_json(result))
+        else:
+            _show_hits(result)
+        if result.hits:
+            best = result.hits[0]
+            pages = [(best.key, [region.box for region in best.regions])]
+            _images(library, pages, save_image, open_image)
+
+
+def _where(library: Library, collection: str | None, documents: list[str] | None, meta: list[str] | None) -> Where | None:
+    from folioscope.domain import Where
+
+    if not documents and not meta:
+        return None
+    ids = frozenset(library.document(name, collection).id for name in documents) if documents else None
+    return Where(ids, parse_meta(meta))
+
+
+def _show_hits(result: SearchResult) -> None:
+    for hit in result.hits:
+        output.text(f"{hit.rank}. {hit.document.filename}, page {hit.page}  ({hit.score:.2f})")
+        if hit.snippet:
+            output.text("   " + " ".join(hit.snippet.split()))
+    if not result.hits:
+        print("nothing found", file=sys.stderr)
+    for line in output.channel_notes(result):
+        print(line, file=sys.stderr)
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Ask these files; else the collection.")
+    ] = None,
+    collection: CollectionName = None,
+    model: Annotated[str | None, typer.Option(help="The answering model.")] = None,
+    top_k: TopK = None,
+    document: Document = None,
+    meta: Meta = None,
+    data_dir: DataDir = None,
+    password: Password = None,
+    save_image: SaveImage = None,
+    open_image: OpenImage = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Answer a question with citations that are checked against the page."""
+    from generation import answer, to_json
+
+    with open_library(data_dir, top_k=top_k, model=model) as library:
+        name = (collection or FILES) if files else collection
+        where = _take_in(library, files, name, password, quiet) if files else _where(library, name, document, meta)
+        found = answer(
+            question,
+            library.retriever(name),
+            open_answer_model(library),
+            k=library.settings.top_k,
+            where=where,
+            images=library,
+        )
+        if as_json:
+            output.document(to_json(found))
+        else:
+            _show_answer(found)
+        _images(library, _cited(found), save_image, open_image)
+
+
+def open_answer_model(library: Library) -> Any:
+    """The configured answering model with what it borrows from retrieval."""
+    from generation import open_model
+    from retrieval import analyzer
+
+    return open_model(library.settings.model, analyzer=analyzer(), encoder=library.text_encoder())
+
+
+def _take_in(
+    library: Library, files: Sequence[Path], collection: str | None, password: str | None, quiet: bool
+) -> Where:
+    from api.cli.progress import watching
+    from folioscope.domain import Where
+    from folioscope.errors import DocumentError
+
+    with watching(library, quiet):
+        report = library.ingest(files, collection=collection, password=password)
+    for outcome in report.failed:
+        assert outcome.problem is not None
+        print(f"{outcome.filename}: {outcome.problem.message}", file=sys.stderr)
+    readable = frozenset(o.document_id for o in report.outcomes if o.status in ("ready", "duplicate"))
+    if not readable:
+        raise DocumentError("None of the files could be read.")
+    return Where(readable)
+
+
+def _show_answer(found: Answer) -> None:
+    if found.status == "not_found":
+        output.text("The pages that were found don't say.")
+    for segment in found.segments:
+        marks = "".join(f"[{number}]" for number in segment.citations)
+        output.text(f"{segment.text} {marks}".rstrip())
+    if found.citations:
+        output.text()
+    for citation in found.citations:
+        where = f"{citation.document.filename}, page {citation.page}"
+        output.text(f"[{citation.index}] {where} ({citation.quote_status}): “{' '.join(citation.quote.split())}”")
+    if found.status == "not_found":
+        for hit in found.pages_used:
+            output.text(f"  looked at: {hit.document.filename}, page {hit.page}")
+    for warning in found.warnings:
+        print(f"note: {warning}", file=sys.stderr)
+    print(f"model: {found.model}; {found.took_ms:.0f} ms", file=sys.stderr)
+
+
+def _cited(found: Answer) -> list[tuple[PageKey, list[Box]]]:
+    from folioscope.domain import PageKey
+
+    pages: dict[PageKey, list[Box]] = {}
+    for citation in found.citations:
+        key = PageKey(citation.document.id, citation.document.version, citation.page)
+        pages.setdefault(key, []).extend(citation.boxes)
+    return list(pages.items())
+
+
+def _images(
+    library: Library, pages: Sequence[tuple[PageKey, Sequence[Box]]], save_to: Path | None, show: bool
+) -> None:
+    """Write the highlighted pages: the first as named, further ones with -2, -3 … before the suffix."""
+    if save_to is None and not show:
+        return
+    from generation import highlight
+
+    target = save_to or library.folder / "last.png"
+    for number, (key, boxes) in enumerate(pages, 1):
+        path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
+        highlight.save(highlight.draw(library.image(key), boxes), path)
+        print(f"highlighted page: {path}", file=sys.stderr)
+        if show and number == 1:
+            typer.launch(str(path))

@@ -1,0 +1,107 @@
+"""Commands about the installation itself: demo, config, doctor, version."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from api.cli import output
+from api.cli.options import AsJson, DataDir, open_library
+
+DEMO = "demo"
+
+config = typer.Typer(help="Settings: where each value comes from.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(demo)
+    app.command()(doctor)
+    app.command()(version)
+    app.add_typer(config, name="config")
+
+
+def demo(data_dir: DataDir = None) -> None:
+    """Take the bundled sample documents in, ask a question, show the cited answer and where its page image lies."""
+    from api import samples
+    from api.cli.ask import ask
+    from api.cli.progress import watching
+
+    with samples.folder() as folder:
+        with open_library(data_dir) as library:
+            print(f"taking in {len(list(folder.glob('*.pdf')))} sample documents …", file=sys.stderr)
+            with watching(library, quiet=False):
+                report = library.ingest([folder], collection=DEMO, wait=True)
+            for outcome in report.outcomes:
+                print(f"  {outcome.filename}: {outcome.status}, {outcome.pages} pages", file=sys.stderr)
+            image = library.folder / "demo.png"
+        question = samples.questions()[0].question
+        output.text(f"\n? {question}\n")
+        ask(question, collection=DEMO, data_dir=data_dir, save_image=image)
+    print('\nAsk your own: folioscope ingest PATH… && folioscope ask "…"', file=sys.stderr)
+
+
+def version() -> None:
+    """Print the version."""
+    from folioscope import __version__
+
+    print(f"folioscope {__version__}")
+
+
+# --- config ---------------------------------------------------------------------------------------------------------
+
+
+@config.command("show")
+def config_show(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Every setting: its value, where the value comes from, what it is for."""
+    from folioscope.settings import Settings, load_settings, origin
+
+    flags = {"data_dir": data_dir}
+    values = load_settings(flags).model_dump(mode="json")
+    rows = [
+        {"name": name, "value": _shown(name, values[name]), "origin": origin(name, flags), "about": field.description or ""}
+        for name, field in Settings.model_fields.items()
+    ]
+    if as_json:
+        output.document(rows)
+        return
+    output.table(["setting", "value", "from", "what"], [[str(cell) for cell in row.values()] for row in rows])
+
+
+def _shown(name: str, value: object) -> object:
+    """A database URL may carry a password: that part is never shown."""
+    if name != "database_url" or not value:
+        return value
+    from sqlalchemy import make_url
+
+    return make_url(str(value)).render_as_string(hide_password=True)
+
+
+@config.command("path")
+def config_path() -> None:
+    """Where the settings file is looked for."""
+    from folioscope import settings
+
+    print(settings.config_path())
+
+
+# --- doctor ---------------------------------------------------------------------------------------------------------
+
+
+def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Check what is installed and whether it works: Python, OCR, weights, the sandbox, the data folder, the disk."""
+    from api.checks import check_all
+    from folioscope.settings import load_settings
+
+    results = check_all(load_settings({"data_dir": data_dir}))
+    if as_json:
+        output.document([{"name": r.name, "state": r.state, "detail": r.detail, "hint": r.hint} for r in results])
+    else:
+        marks = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+        for result in results:
+            output.text(f"{marks[result.state]} {result.name}: {result.detail}")
+            if result.hint:
+                output.text(f"       {result.hint}")
+    if any(result.state == "bad" for result in results):
+        raise typer.Exit(1)

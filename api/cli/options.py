@@ -1,0 +1,63 @@
+"""Options that several commands share, and how a command opens the library with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ingest import Library
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="The folder where everything lives (else FOLIOSCOPE_DATA_DIR)."),
+]
+CollectionName = Annotated[str | None, typer.Option("--collection", "-c", help="The collection; else the setting's.")]
+TopK = Annotated[int | None, typer.Option("-k", "--top-k", min=1, max=100, help="How many pages.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+Password = Annotated[str | None, typer.Option("--password", help="Opens encrypted PDFs. Kept, to draw pages later.")]
+Document = Annotated[
+    list[str] | None, typer.Option("--document", "-d", help="Only in this document (id or file name); may be repeated.")
+]
+Meta = Annotated[
+    list[str] | None, typer.Option("--meta", help="key=value; may be repeated. On ingest it tags, on search it filters.")
+]
+SaveImage = Annotated[
+    Path | None, typer.Option("--save-image", help="Write the highlighted page here (.png, .jpg, .webp).")
+]
+OpenImage = Annotated[bool, typer.Option("--open-image", help="Show the highlighted page in the system's viewer.")]
+
+
+def open_library(data_dir: Path | None, **flags: object) -> Library:
+    """The library with the settings in force; flags that are None are as if not given."""
+    from folioscope.settings import load_settings
+    from ingest import Library
+
+    return Library(settings=load_settings({"data_dir": data_dir, **flags}))
+
+
+def parse_meta(pairs: list[str] | None) -> dict[str, str | int | float | bool]:
+    """``["year=2024", "draft=true"]`` -> typed values: true/false, integers, decimals, else text."""
+    from folioscope.errors import ConfigError
+
+    values: dict[str, str | int | float | bool] = {}
+    for pair in pairs or ():
+        key, equals, text = pair.partition("=")
+        if not (key and equals):
+            raise ConfigError(f"--meta {pair!r} is not key=value.", hint="Write for example --meta year=2024.")
+        values[key] = _typed(text)
+    return values
+
+
+def _typed(text: str) -> str | int | float | bool:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,716 @@
+"""Documents, versions, pages, channel coverage and jobs, in SQLite or Postgres through SQLAlchemy.
+
+The catalog is the truth about what exists and what is outstanding; indexes hold vectors for it, DBOS carries the work
+out. A page's row is written after its vectors are durable, so the rows say where a killed process stood.
+"""
+
+from __future__ import annotations
+
+import difflib
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from folioscope.domain import Coverage, Document, DocumentRef, DocumentStatus, Metadata, Page, PageKey, Problem, Words
+from folioscope.errors import CollectionNotFound, ConfigError, DiskFull, DocumentNotFound, StorageError
+from ingest import schema as t
+from ingest.words import pack, unpack
+
+IMMEDIATE = ("lexical",)
+"""Channels written while a document is read; it is ready when they are. The others fill in behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Documents searched together, with its channels."""
+
+    id: str
+    name: str
+    created: str
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What became of a file that was handed in."""
+
+    document_id: str
+    version: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """What the pipeline needs to know of the version that it works on."""
+
+    document_id: str
+    version: int
+    collection_id: str
+    filename: str
+    metadata: Metadata
+    sha256: str
+    password: str | None
+    status: str
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One call of ingest or reingest and how far it has come. Counts are documents."""
+
+    id: str
+    kind: str
+    collection: str
+    created: str
+    state: Literal["running", "filling", "done", "cancelled"]
+    ready: int
+    failed: int
+    outstanding: int
+
+
+def new_id(prefix: str) -> str:
+    """``doc_`` and 80 random bits: never recycled."""
+    return f"{prefix}_{secrets.token_hex(10)}"
+
+
+def now() -> str:
+    """RFC 3339, UTC, seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _engine(url: str) -> sa.Engine:
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @sa.event.listens_for(engine, "connect")
+        def _(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None  # we say BEGIN ourselves
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "secure_delete=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+
+        @sa.event.listens_for(engine, "begin")
+        def _(connection: sa.Connection) -> None:
+            # Taking the write lock at once: two readers that both want to write later would deadlock.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+class Catalog:
+    """``url``: a SQLAlchemy URL. Raises `StorageError` or `DiskFull` when the database can't be used."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = _engine(url)
+            self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+            with self._write() as db:
+                t.metadata.create_all(db)
+        except exc.ArgumentError as error:
+            raise ConfigError(
+                f"The database URL is not one: {error}.", hint="Write sqlite:///… or postgresql+psycopg://…"
+            ) from None
+        self.changes = 0  # counts writes that a reader's cache must notice
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as db:
+                yield db
+        except exc.DBAPIError as error:
+            raise _storage_error(error) from error
+
+    @contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        try:
+            with self._readers.connect() as db:
+                yield db
+        except exc.DBAPIError as error:
+            raise _storage_error(error) from error
+
+    # --- collections ------------------------------------------------------------------------------------------------
+
+    def collections(self) -> list[Collection]:
+        """All, by name."""
+        with self._read() as db:
+            rows = db.execute(sa.select(t.collections).order_by(t.collections.c.name)).all()
+        return [Collection(row.id, row.name, row.created, tuple(row.channels)) for row in rows]
+
+    def collection(self, name: str) -> Collection:
+        """The collection of that name, or `CollectionNotFound` with the nearest name."""
+        known = {collection.name: collection for collection in self.collections()}
+        if name in known:
+            return known[name]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        if near:
+            hint = f"Did you mean {near[0]!r}?"
+        elif known:
+            hint = f"There are: {', '.join(known)}."
+        else:
+            hint = "There is none yet: `folioscope ingest PATH…` makes one."
+        raise CollectionNotFound(f"There is no collection {name!r}.", hint=hint)
+
+    def create_collection(self, name: str, channels: Sequence[str]) -> Collection:
+        """Returns the collection of that name, made now if there was none."""
+        ordered = sorted(dict.fromkeys(channels), key=lambda channel: channel not in IMMEDIATE)
+        row = {"id": new_id("col"), "name": name, "created": now(), "channels": ordered}
+        try:
+            with self._write() as db:
+                if not db.execute(sa.select(t.collections.c.id).where(t.collections.c.name == name)).first():
+                    db.execute(t.collections.insert().values(row))
+        except StorageError as error:
+            if not isinstance(error.__cause__, exc.IntegrityError):
+                raise
+        return self.collection(name)
+
+    def remove_collection(self, collection_id: str) -> None:
+        """Forget a collection whose documents are purged."""
+        with self._write() as db:
+            db.execute(t.jobs.delete().where(t.jobs.c.collection_id == collection_id))
+            db.execute(t.collections.delete().where(t.collections.c.id == collection_id))
+        self.changes += 1
+
+    # --- taking documents in ----------------------------------------------------------------------------------------
+
+    def create_job(self, kind: str, collection_id: str) -> str:
+        """A job that versions can be registered under."""
+        job = new_id("job")
+        with self._write() as db:
+            db.execute(t.jobs.insert().values(id=job, kind=kind, collection_id=collection_id, created=now()))
+        return job
+
+    def register(
+        self,
+        collection: Collection,
+        job: str,
+        *,
+        filename: str,
+        source: str,
+        sha256: str,
+        size: int,
+        password: str | None = None,
+        metadata: Metadata | None = None,
+        again: bool = False,
+    ) -> Registered:
+        """A file's content joins a collection: as a new document, as a new version of the document from the same
+        source, or, where its bytes are there already (ready or on their way), as a duplicate that changes nothing.
+
+        ``again``: make a new version of the same source even if the bytes are the same.
+        """
+        d, v = t.documents.c, t.versions.c
+        with self._write() as db:
+            if not again:
+                same = db.execute(
+                    sa.select(d.id, v.version)
+                    .join(t.versions, v.document_id == d.id)
+                    .where(
+                        d.collection_id == collection.id,
+                        ~d.deleted,
+                        v.sha256 == sha256,
+                        v.status.in_(("queued", "processing", "ready")),
+                    )
+                ).first()
+                if same:
+                    return Registered(same.id, same.version, duplicate=True)
+            document = db.execute(
+                sa.select(d.id).where(d.collection_id == collection.id, d.source == source, ~d.deleted)
+            ).scalar()
+            if document is None:
+                document = new_id("doc")
+                db.execute(
+                    t.documents.insert().values(
+                        id=document,
+                        collection_id=collection.id,
+                        filename=filename,
+                        source=source,
+                        metadata=dict(metadata or {}),
+                        created=now(),
+                    )
+                )
+            elif metadata:
+                db.execute(t.documents.update().where(d.id == document).values(metadata=dict(metadata)))
+            version = 1 + (
+                db.execute(sa.select(sa.func.max(v.version)).where(v.document_id == document)).scalar() or 0
+            )
+            db.execute(
+                t.versions.insert().values(
+                    document_id=document,
+                    version=version,
+                    sha256=sha256,
+                    bytes=size,
+                    status="queued",
+                    password=password,
+                    job_id=job,
+                    created=now(),
+                )
+            )
+        self.changes += 1
+        return Registered(document, version, duplicate=False)
+
+    def version(self, document_id: str, version: int) -> VersionRow | None:
+        """None when the document or the version is gone."""
+        d, v = t.documents.c, t.versions.c
+        with self._read() as db:
+            row = db.execute(
+                sa.select(t.documents, t.versions)
+                .join(t.versions, v.document_id == d.id)
+                .where(d.id == document_id, v.version == version, ~d.deleted)
+            ).first()
+        if row is None:
+            return None
+        return VersionRow(
+            document_id,
+            version,
+            row.collection_id,
+            row.filename,
+            row.metadata,
+            row.sha256,
+            row.password,
+            row.status,
+            row.pages,
+        )
+
+    def opened(self, document_id: str, version: int, pages: int) -> None:
+        """The file could be opened and has so many pages."""
+        self._set_version(document_id, version, status="processing", pages=pages)
+
+    def pages_done(self, document_id: str, version: int) -> int:
+        """Pages 1..n have rows (and, in the immediate channels, vectors)."""
+        c = t.pages.c
+        with self._read() as db:
+            last = db.execute(
+                sa.select(sa.func.max(c.number)).where(c.document_id == document_id, c.version == version)
+            ).scalar()
+        return last or 0
+
+    def add_pages(self, document_id: str, version: int, batch: Sequence[Page]) -> None:
+        """Write the rows of consecutive pages whose vectors are durable."""
+        rows = [
+            {
+                "document_id": document_id,
+                "version": version,
+                "number": page.number,
+                "width": page.width,
+                "height": page.height,
+                "flags": ",".join(page.flags),
+                "code": page.problem.code if page.problem else None,
+                "message": page.problem.message if page.problem else None,
+                "source": page.words.source,
+                "words": pack(page.words),
+            }
+            for page in batch
+        ]
+        with self._write() as db:
+            db.execute(t.pages.insert(), rows)
+
+    def only_problems(self, document_id: str, version: int) -> Problem | None:
+        """The first page's problem if no page could be read."""
+        c = t.pages.c
+        of_version = (c.document_id == document_id) & (c.version == version)
+        with self._read() as db:
+            if db.execute(sa.select(c.number).where(of_version, c.code.is_(None)).limit(1)).first():
+                return None
+            row = db.execute(sa.select(c.code, c.message).where(of_version).order_by(c.number).limit(1)).first()
+        return Problem(row.code, row.message) if row else None
+
+    def ready(self, document_id: str, version: int) -> None:
+        """The switch: from this moment on the document is searched in this version and in no other."""
+        v = t.versions.c
+        of_document = v.document_id == document_id
+        with self._write() as db:
+            channels = db.execute(
+                sa.select(t.collections.c.channels)
+                .join(t.documents, t.documents.c.collection_id == t.collections.c.id)
+                .where(t.documents.c.id == document_id)
+            ).scalar_one()
+            pages = db.execute(sa.select(v.pages).where(of_document, v.version == version)).scalar_one()
+            problems = db.execute(
+                sa.select(sa.func.count()).where(
+                    t.pages.c.document_id == document_id, t.pages.c.version == version, t.pages.c.code.is_not(None)
+                )
+            ).scalar_one()
+            db.execute(
+                t.versions.update()
+                .where(of_document, v.version < version, v.status != "gone")
+                .values(status="superseded", password=None)
+            )
+            db.execute(
+                t.versions.update()
+                .where(of_document, v.version == version)
+                .values(status="ready", page_problems=problems, code=None, message=None)
+            )
+            db.execute(t.documents.update().where(t.documents.c.id == document_id).values(current=version))
+            db.execute(
+                t.fills.insert(),
+                [
+                    {
+                        "document_id": document_id,
+                        "version": version,
+                        "channel": channel,
+                        "done": pages if channel in IMMEDIATE else 0,
+                    }
+                    for channel in channels
+                ],
+            )
+        self.changes += 1
+
+    def failed(self, document_id: str, version: int, problem: Problem) -> None:
+        """The version can't be taken in; an older one that is ready stays."""
+        self._set_version(document_id, version, status="failed", code=problem.code, message=problem.message)
+        with self._write() as db:
+            db.execute(
+                t.pages.delete().where(t.pages.c.document_id == document_id, t.pages.c.version == version)
+            )
+
+    def _set_version(self, document_id: str, version: int, **values: Any) -> None:
+        v = t.versions.c
+        with self._write() as db:
+            db.execute(t.versions.update().where(v.document_id == document_id, v.version == version).values(**values))
+        self.changes += 1
+
+    # --- channels that fill in --------------------------------------------------------------------------------------
+
+    def filled(self, document_id: str, version: int, channel: str, done: int, message: str | None = None) -> None:
+        """Pages 1..done are in the channel's index."""
+        f = t.fills.c
+        with self._write() as db:
+            db.execute(
+                t.fills.update()
+                .where(f.document_id == document_id, f.version == version, f.channel == channel)
+                .values(done=done, message=message)
+            )
+        self.changes += 1
+
+    def fill(self, document_id: str, version: int, channel: str) -> int | None:
+        """How many pages the channel has of this version; None when it is not the current version any more."""
+        f, d = t.fills.c, t.documents.c
+        with self._read() as db:
+            return db.execute(
+                sa.select(f.done)
+                .join(t.documents, d.id == f.document_id)
+                .where(
+                    f.document_id == document_id,
+                    f.version == version,
+                    f.channel == channel,
+                    d.current == version,
+                    ~d.deleted,
+                )
+            ).scalar()
+
+    def coverage(self, collection_id: str | None = None) -> dict[str, Coverage]:
+        """Per channel, over the current versions of a collection's documents, or of all."""
+        condition = t.documents.c.collection_id == collection_id if collection_id else sa.true()
+        return self._coverage(condition).get("", {})
+
+    def _coverage(self, condition: sa.ColumnElement[bool], each: bool = False) -> dict[str, dict[str, Coverage]]:
+        f, d, v = t.fills.c, t.documents.c, t.versions.c
+        group = [d.id] if each else []
+        query = (
+            sa.select(*group, f.channel, sa.func.sum(f.done).label("done"), sa.func.sum(v.pages).label("total"))
+            .join(t.documents, sa.and_(d.id == f.document_id, d.current == f.version, ~d.deleted))
+            .join(t.versions, sa.and_(v.document_id == f.document_id, v.version == f.version))
+            .where(condition)
+            .group_by(*group, f.channel)
+        )
+        found: dict[str, dict[str, Coverage]] = {}
+        with self._read() as db:
+            for row in db.execute(query):
+                found.setdefault(row.id if each else "", {})[row.channel] = Coverage(int(row.done), int(row.total))
+        return found
+
+    # --- what is outstanding ----------------------------------------------------------------------------------------
+
+    def outstanding_versions(self, job: str | None = None) -> list[tuple[str, int]]:
+        """(document, version) still to be read, oldest first."""
+        v, d = t.versions.c, t.documents.c
+        query = (
+            sa.select(v.document_id, v.version)
+            .join(t.documents, d.id == v.document_id)
+            .where(v.status.in_(("queued", "processing")), ~d.deleted)
+            .order_by(v.created, v.document_id)
+        )
+        with self._read() as db:
+            rows = db.execute(query.where(v.job_id == job) if job else query).all()
+        return [(row.document_id, row.version) for row in rows]
+
+    def outstanding_fills(self, document_id: str | None = None) -> list[tuple[str, int, str]]:
+        """(document, version, channel) of current versions that a channel has not wholly taken in, oldest first."""
+        f, d, v = t.fills.c, t.documents.c, t.versions.c
+        query = (
+            sa.select(f.document_id, f.version, f.channel)
+            .join(t.documents, sa.and_(d.id == f.document_id, d.current == f.version, ~d.deleted))
+            .join(t.versions, sa.and_(v.document_id == f.document_id, v.version == f.version))
+            .where(f.done < v.pages)
+            .order_by(v.created, f.document_id)
+        )
+        with self._read() as db:
+            rows = db.execute(query.where(d.id == document_id) if document_id else query).all()
+        return [(row.document_id, row.version, row.channel) for row in rows]
+
+    def stale(self) -> list[tuple[str, str, int | None]]:
+        """(collection, document, version) whose pages and vectors must go: superseded versions, and, with version
+        None, documents that were deleted.
+        """
+        d, v = t.documents.c, t.versions.c
+        with self._read() as db:
+            gone = db.execute(sa.select(d.collection_id, d.id).where(d.deleted)).all()
+            old = db.execute(
+                sa.select(d.collection_id, v.document_id, v.version)
+                .join(t.documents, d.id == v.document_id)
+                .where(v.status == "superseded", ~d.deleted)
+            ).all()
+        return [(row[0], row[1], None) for row in gone] + [(row[0], row[1], row[2]) for row in old]
+
+    def delete(self, document_id: str) -> None:
+        """From this moment on the document is found by nothing; `purge` removes what it left."""
+        with self._write() as db:
+            db.execute(t.documents.update().where(t.documents.c.id == document_id).values(deleted=True))
+        self.changes += 1
+
+    def purge(self, document_id: str, version: int | None = None) -> list[str]:
+        """Remove the rows of a superseded version's pages, or of a whole document, once their vectors are gone.
+
+        Returns the hashes of originals that nothing refers to any more.
+        """
+        tables = [t.pages, t.fills] if version is not None else [t.pages, t.fills, t.versions]
+        v = t.versions.c
+        with self._write() as db:
+            hashes = set(db.execute(sa.select(v.sha256).where(v.document_id == document_id)).scalars())
+            for table in tables:
+                condition = table.c.document_id == document_id
+                if version is not None:
+                    condition &= table.c.version == version
+                db.execute(table.delete().where(condition))
+            if version is None:
+                db.execute(t.documents.delete().where(t.documents.c.id == document_id))
+            else:
+                db.execute(
+                    t.versions.update().where(v.document_id == document_id, v.version == version).values(status="gone")
+                )
+            used = set(
+                db.execute(
+                    sa.select(v.sha256).where(v.sha256.in_(hashes), v.status.not_in(("superseded", "gone")))
+                ).scalars()
+            )
+        return sorted(hashes - used)
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def documents(self, collection: Collection) -> list[Document]:
+        """All documents of a collection, oldest first."""
+        return self._documents(collection, t.documents.c.collection_id == collection.id)
+
+    def document(self, collection: Collection, name: str) -> Document:
+        """By id or file name, or `DocumentNotFound` with the nearest name."""
+        d = t.documents.c
+        found = self._documents(
+            collection, (d.collection_id == collection.id) & ((d.id == name) | (d.filename == name) | (d.source == name))
+        )
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ids = ", ".join(document.id for document in found)
+            raise DocumentNotFound(f"{len(found)} documents are called {name!r}.", hint=f"Name one by its id: {ids}.")
+        with self._read() as db:
+            names = db.execute(sa.select(d.filename).where(d.collection_id == collection.id, ~d.deleted)).scalars().all()
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        raise DocumentNotFound(
+            f"There is no document {name!r} in the collection {collection.name!r}.",
+            hint=f"Did you mean {near[0]!r}?" if near else "`folioscope docs ls` lists them.",
+        )
+
+    def _documents(self, collection: Collection, condition: sa.ColumnElement[bool]) -> list[Document]:
+        d, v = t.documents.c, t.versions.c
+        latest = (
+            sa.select(v.document_id, sa.func.max(v.version).label("version")).group_by(v.document_id).subquery("latest")
+        )
+        query = (
+            sa.select(t.documents, t.versions)
+            .join(latest, latest.c.document_id == d.id)
+            .join(
+                t.versions,
+                # The version that is searched; where none is ready yet, the newest.
+                (v.document_id == d.id) & (v.version == sa.func.coalesce(d.current, latest.c.version)),
+            )
+            .where(condition, ~d.deleted)
+            .order_by(d.created, d.filename)
+        )
+        coverage = self._coverage(condition, each=True)
+        with self._read() as db:
+            rows = db.execute(query).all()
+        return [
+            Document(
+                id=row.id,
+                collection=collection.name,
+                filename=row.filename,
+                source=row.source,
+                sha256=row.sha256,
+                version=row.version,
+                status=_status(row.status),
+                pages=row.pages,
+                page_problems=row.page_problems,
+                created=row.created,
+                problem=Problem(row.code, row.message) if row.code else None,
+                metadata=row.metadata,
+                coverage=coverage.get(row.id, {}),
+            )
+            for row in rows
+        ]
+
+    def outcome(self, document_id: str, version: int) -> tuple[str, int, int, Problem | None] | None:
+        """(status, pages, page problems, why it failed) of a version; None when it is gone."""
+        v = t.versions.c
+        with self._read() as db:
+            row = db.execute(
+                sa.select(v.status, v.pages, v.page_problems, v.code, v.message).where(
+                    v.document_id == document_id, v.version == version
+                )
+            ).first()
+        return row and (row.status, row.pages, row.page_problems, Problem(row.code, row.message) if row.code else None)
+
+    def pages(self, document_id: str, version: int, start: int = 1, stop: int | None = None) -> list[Page]:
+        """Pages ``start`` to ``stop`` (inclusive) of a version, in order."""
+        c = t.pages.c
+        query = sa.select(t.pages).where(c.document_id == document_id, c.version == version, c.number >= start)
+        if stop is not None:
+            query = query.where(c.number <= stop)
+        with self._read() as db:
+            rows = db.execute(query.order_by(c.number)).all()
+        return [_page(row, unpack(row.words, row.source)) for row in rows]
+
+    def page_notes(self, document_id: str, version: int) -> list[Page]:
+        """The pages of a version that have a problem or a flag, without their words."""
+        c = t.pages.c
+        query = sa.select(c.number, c.width, c.height, c.flags, c.code, c.message).where(
+            c.document_id == document_id, c.version == version, c.code.is_not(None) | (c.flags != "")
+        )
+        with self._read() as db:
+            return [_page(row, Words.empty()) for row in db.execute(query.order_by(c.number))]
+
+    def words(self, keys: Sequence[PageKey]) -> dict[PageKey, Words]:
+        """The words of these pages; pages that are gone are missing."""
+        c = t.pages.c
+        found: dict[PageKey, Words] = {}
+        with self._read() as db:
+            for start in range(0, len(keys), 200):
+                wanted = [tuple(key) for key in keys[start : start + 200]]
+                query = sa.select(c.document_id, c.version, c.number, c.source, c.words).where(
+                    sa.tuple_(c.document_id, c.version, c.number).in_(wanted)
+                )
+                for row in db.execute(query):
+                    found[PageKey(row.document_id, row.version, row.number)] = unpack(row.words, row.source)
+        return found
+
+    def current(self, collection_id: str, document_ids: Iterable[str]) -> dict[str, DocumentRef]:
+        """Those of the documents that can be searched, with their current version."""
+        d, v = t.documents.c, t.versions.c
+        query = (
+            sa.select(d.id, d.current, d.filename, v.pages)
+            .join(t.versions, (v.document_id == d.id) & (v.version == d.current))
+            .where(d.collection_id == collection_id, ~d.deleted, d.id.in_(list(document_ids)))
+        )
+        with self._read() as db:
+            return {row.id: DocumentRef(row.id, row.current, row.filename, row.pages) for row in db.execute(query)}
+
+    # --- jobs -------------------------------------------------------------------------------------------------------
+
+    def jobs(self) -> list[Job]:
+        """All, newest first."""
+        j, v, c = t.jobs.c, t.versions.c, t.collections.c
+        filling = {key[:2] for key in self.outstanding_fills()}
+        with self._read() as db:
+            jobs = db.execute(
+                sa.select(t.jobs, c.name).join(t.collections, c.id == j.collection_id).order_by(j.created.desc(), j.id)
+            ).all()
+            states: dict[str, list[Any]] = {}
+            for row in db.execute(sa.select(v.job_id, v.document_id, v.version, v.status)):
+                states.setdefault(row.job_id, []).append(row)
+        return [_job(row, states.get(row.id, ()), filling) for row in jobs]
+
+    def cancel_job(self, job: str) -> list[tuple[str, int]]:
+        """Mark a job as cancelled; returns the versions that it has not read yet, for the pipeline to give up."""
+        outstanding = self.outstanding_versions(job)
+        with self._write() as db:
+            db.execute(t.jobs.update().where(t.jobs.c.id == job).values(cancelled=True))
+        return outstanding
+
+
+def _job(row: Any, versions: Sequence[Any], filling: set[tuple[str, int]]) -> Job:
+    statuses = [version.status for version in versions]
+    outstanding = statuses.count("queued") + statuses.count("processing")
+    state: Literal["running", "filling", "done", "cancelled"] = "done"
+    if row.cancelled:
+        state = "cancelled"
+    elif outstanding:
+        state = "running"
+    elif any((version.document_id, version.version) in filling for version in versions):
+        state = "filling"
+    ready = sum(statuses.count(status) for status in ("ready", "superseded", "gone"))
+    return Job(row.id, row.kind, row.name, row.created, state, ready, statuses.count("failed"), outstanding)
+
+
+def _page(row: Any, words: Words) -> Page:
+    flags = tuple(flag for flag in row.flags.split(",") if flag)
+    problem = Problem(row.code, row.message) if row.code else None
+    return Page(row.number, row.width, row.height, words, flags, problem)
+
+
+def _status(stored: str) -> DocumentStatus:
+    return "ready" if stored == "superseded" else stored  # type: ignore[return-value]
+
+
+def _storage_error(error: exc.DBAPIError) -> StorageError:
+    text = str(error.orig)
+    if "disk is full" in text or "No space left" in text:
+        return DiskFull(
+            "No space left on the disk of the catalog.",
+            hint="Free some space and run the same command again; what is ready stays.",
+        )
+    return StorageError(f"The catalog's database failed: {text}.", hint="`folioscope doctor` looks at it.")
+
+
+class CollectionPages:
+    """A `folioscope.ports.PageStore` over one collection, remembered until the catalog changes."""
+
+    def __init__(self, collection_id: str, catalog: Catalog) -> None:
+        self._id = collection_id
+        self._catalog = catalog
+        self._seen = -1
+        self._refs: dict[str, DocumentRef | None] = {}
+        self._coverage: dict[str, Coverage] | None = None
+
+    def _fresh(self) -> None:
+        if self._seen != self._catalog.changes:
+            self._seen = self._catalog.changes
+            self._refs = {}
+            self._coverage = None
+
+    def current(self, document_ids: Iterable[str]) -> Mapping[str, DocumentRef]:
+        """See `folioscope.ports.PageStore`."""
+        self._fresh()
+        refs = self._refs
+        asked = set(document_ids)
+        if missing := asked - refs.keys():
+            found = self._catalog.current(self._id, missing)
+            refs.update({document: found.get(document) for document in missing})
+        return {document: ref for document in asked if (ref := refs[document])}
+
+    def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
+        """See `folioscope.ports.PageStore`."""
+        return self._catalog.words(keys)
+
+    def coverage(self) -> Mapping[str, Coverage]:
+        """See `folioscope.ports.PageStore`."""
+        self._fresh()
+        if self._coverage is None:
+            self._coverage = self._catalog.coverage(self._id)
+        return self._coverage

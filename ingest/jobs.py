@@ -1,0 +1,190 @@
+"""Durable jobs on DBOS: every outstanding version and every outstanding fill is a workflow in a queue.
+
+The catalog says what is outstanding; DBOS carries it out, bounded by each queue's concurrency, and takes it up again
+after a kill. `Jobs.start` compares the two and puts right what a kill between them left: work without a workflow is
+enqueued, work whose workflow ended without finishing it is enqueued anew.
+
+DBOS is one per process, so one library at a time can run jobs in a process.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from dbos import DBOS, SetWorkflowID
+
+from folioscope.domain import Problem
+from folioscope.errors import FolioscopeError, StorageError
+from ingest.catalog import Catalog
+from ingest.pipeline import Event, Pipeline
+
+READ_QUEUE = "read"
+FILL_QUEUE = "fill"
+POLL_SECONDS = 0.05
+APPLICATION = "folioscope"
+RECIPE = "1"  # the version of the workflows below; a newer one would not take an older one's work up
+
+log = logging.getLogger(__name__)
+_running: Jobs | None = None
+
+
+@DBOS.workflow(name="read_document")
+def _read_document(document_id: str, version: int) -> None:
+    _read_step(document_id, version)
+
+
+@DBOS.step(name="read")
+def _read_step(document_id: str, version: int) -> None:
+    _current().guard(lambda: _current().pipeline.read(document_id, version), document_id, version)
+
+
+@DBOS.workflow(name="fill_channel")
+def _fill_channel(document_id: str, version: int, channel: str) -> None:
+    _fill_step(document_id, version, channel)
+
+
+@DBOS.step(name="fill")
+def _fill_step(document_id: str, version: int, channel: str) -> None:
+    _current().guard(lambda: _current().pipeline.fill(document_id, version, channel))
+
+
+def _current() -> Jobs:
+    if _running is None:
+        raise RuntimeError("a workflow ran outside of an opened library")
+    return _running
+
+
+class Jobs:
+    """Runs what is outstanding in the catalog, from `start` to `stop`. ``url``: SQLAlchemy URL of DBOS's tables."""
+
+    def __init__(self, pipeline: Pipeline, catalog: Catalog, url: str, readers: int) -> None:
+        self.pipeline = pipeline
+        self._catalog = catalog
+        self._url = url
+        self._readers = readers
+        self._changed = threading.Condition()
+        self._active = 0
+        self.fault: FolioscopeError | None = None
+
+    def start(self) -> None:
+        """Launch and take up what is outstanding."""
+        global _running
+        if _running is not None:
+            raise StorageError("Another library is running jobs in this process.", hint="Close it first.")
+        _running = self
+        self.fault = None
+        self.pipeline.resume()
+        DBOS(
+            config={
+                "name": APPLICATION,
+                "system_database_url": self._url,
+                "application_version": RECIPE,
+                "executor_id": "local",
+                "log_level": "CRITICAL",
+            }
+        )
+        DBOS.launch()
+        # More readers than child processes: the next document waits with its workflow started, so that no child idles.
+        DBOS.register_queue(READ_QUEUE, worker_concurrency=self._readers, polling_interval_sec=POLL_SECONDS)
+        DBOS.register_queue(FILL_QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+        self._reconcile()
+
+    def _reconcile(self) -> None:
+        known = {
+            status.workflow_id: status.status
+            for status in DBOS.list_workflows(queue_name=[READ_QUEUE, FILL_QUEUE], load_input=False, load_output=False)
+        }
+        work = [f"{document}.{version}" for document, version in self._catalog.outstanding_versions()]
+        work += [".".join(map(str, fill)) for fill in self.pipeline.pending_fills()]
+        for workflow in work:
+            status = known.get(workflow)
+            if status in ("PENDING", "ENQUEUED", "DELAYED"):
+                continue
+            if status is not None:
+                DBOS.delete_workflow(workflow)
+            document, version, *channel = workflow.split(".")
+            if channel:
+                self.fill(document, int(version), channel[0])
+            else:
+                self.read(document, int(version))
+
+    def read(self, document_id: str, version: int) -> None:
+        """Enqueue a version to be read; again the same is the same."""
+        with SetWorkflowID(f"{document_id}.{version}"):
+            DBOS.enqueue_workflow(READ_QUEUE, _read_document, document_id, version)
+
+    def fill(self, document_id: str, version: int, channel: str) -> None:
+        """Enqueue a channel to take a version in."""
+        with SetWorkflowID(f"{document_id}.{version}.{channel}"):
+            DBOS.enqueue_workflow(FILL_QUEUE, _fill_channel, document_id, version, channel)
+
+    def guard(self, work: Callable[[], None], document_id: str = "", version: int = 0) -> None:
+        """Run one unit. What goes wrong with a document is settled in the pipeline; what arrives here is a back end
+        that failed (the job stops, the work stays outstanding) or a fault of ours (that version fails, the others
+        go on).
+        """
+        with self._changed:
+            self._active += 1
+        try:
+            work()
+        except FolioscopeError as error:
+            self._give_up(error)
+            raise
+        except Exception as error:
+            log.exception("a fault in %s.%s", document_id, version)
+            if not document_id:
+                self._give_up(StorageError(f"Filling a channel failed: {error!r}."))
+                raise
+            self._catalog.failed(document_id, version, Problem("internal_error", f"A fault of Folioscope: {error!r}."))
+        finally:
+            with self._changed:
+                self._active -= 1
+                self._changed.notify_all()
+
+    def _give_up(self, error: FolioscopeError) -> None:
+        self.fault = self.fault or error
+        self.pipeline.stop()
+
+    def on_event(self, event: Event) -> None:
+        """Publish progress with the workflow that makes it; wake whoever waits."""
+        if DBOS.workflow_id:
+            DBOS.set_event("progress", {"kind": event.kind, "done": event.done, "total": event.total})
+        if event.kind == "ready":
+            for document, version, channel in self.pipeline.pending_fills(event.document_id):
+                self.fill(document, version, channel)
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Return when ``done()`` or when asked to stop; raises the fault that stopped the work."""
+        while not done() and not self.pipeline.stopping:
+            with self._changed:
+                self._changed.wait(0.1)
+        if self.fault is not None:
+            raise self.fault
+
+    def cancel(self, job: str) -> list[tuple[str, int]]:
+        """Give up what the job has not read yet; documents that are ready stay. Returns the versions given up."""
+        versions = self._catalog.cancel_job(job)
+        for document, version in versions:
+            self.pipeline.cancel((document, version))
+        return versions
+
+    def stop(self) -> None:
+        """Leave off after the current pages and let go of DBOS; what is outstanding stays so."""
+        global _running
+        self.pipeline.stop()
+        deadline = time.monotonic() + 120.0
+        with self._changed:
+            self._changed.wait_for(lambda: not self._active, timeout=deadline - time.monotonic())
+        DBOS.destroy()
+        _running = None
+
+
+def sync_url(url: str) -> str:
+    """A catalog URL as DBOS writes it (it picks its own Postgres driver)."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+

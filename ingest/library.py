@@ -1,0 +1,421 @@
+"""A data folder, opened: collections, documents, their pages and channels, and the jobs that fill them.
+
+    with Library("folio-data") as library:
+        library.ingest(["reports/"])
+        hits = library.retriever().search("revenue in 2024")
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folioscope.domain import Coverage, Document, Metadata, PageHit, PageKey, Problem
+from folioscope.errors import ChannelUnavailable, DocumentError, DocumentNotFound, NotFoundError
+from folioscope.ports import Encoder
+from folioscope.settings import Settings, load_settings
+from ingest.catalog import Catalog, Collection, CollectionPages, Job, Registered
+from ingest.discover import discover
+from ingest.files import Files
+from ingest.folder import DataFolder
+from ingest.pipeline import Event, Pipeline
+from ingest.sandbox import Limits, Ocr, Sandbox
+from retrieval import Channel, Retriever, open_encoder, open_index
+
+if TYPE_CHECKING:
+    from ingest.jobs import Jobs
+
+PAGE_LONG_EDGE = 1400  # pixels; sharp on a laptop's screen, about 120 dpi on A4
+
+log = logging.getLogger(__name__)
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file: ``queued`` when the process was asked to stop before it was done."""
+
+    filename: str
+    source: str
+    status: Literal["ready", "failed", "duplicate", "cancelled", "queued"]
+    document_id: str = ""
+    version: int = 0
+    pages: int = 0
+    page_problems: int = 0
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an ingest did, a row for each file handed in, in order. ``skipped``: files in folders that are no documents."""
+
+    job: str
+    outcomes: tuple[Outcome, ...]
+    skipped: int = 0
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The files that could not be taken in."""
+        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+
+
+class Library:
+    """``data_dir``: the folder where everything lives, made if need be; else the setting. One process at a time.
+
+    Raises `DataFolderBusy`, `StorageError`, `ConfigError`.
+    """
+
+    def __init__(self, data_dir: str | Path | None = None, *, settings: Settings | None = None) -> None:
+        self.settings = settings or load_settings()
+        self.folder = DataFolder(Path(data_dir) if data_dir is not None else self.settings.data_dir)
+        try:
+            self._open()
+        except BaseException:
+            self.folder.close()
+            raise
+
+    def _open(self) -> None:
+        settings = self.settings
+        self.catalog = Catalog(settings.database_url or f"sqlite:///{self.folder / 'catalog.sqlite'}")
+        self.files = Files(
+            self.folder.path, max_bytes=settings.max_file_mb << 20, cache_bytes=settings.image_cache_mb << 20
+        )
+        self._workers = settings.workers or os.cpu_count() or 1
+        self.sandbox = Sandbox(
+            Limits.from_settings(settings), Ocr(settings.ocr, settings.ocr_languages), workers=self._workers
+        )
+        self.pipeline = Pipeline(self)
+        self._jobs: Jobs | None = None
+        self._listeners: list[Listener] = []
+        self._channels: dict[str, dict[str, Channel]] = {}
+        self._unavailable: dict[str, str] = {}
+        self._encoders: dict[str, Encoder] = {}
+        self._guard = threading.RLock()  # channels are opened, originals stored and removed by one thread at a time
+        self._sweep()
+
+    # --- collections and channels -----------------------------------------------------------------------------------
+
+    def collection(self, name: str | None = None) -> Collection:
+        """The collection of that name (default: the setting). Raises `CollectionNotFound`."""
+        return self.catalog.collection(name or self.settings.collection)
+
+    def create_collection(self, name: str | None = None, channels: Sequence[str] | None = None) -> Collection:
+        """The collection of that name, made now with these channels if there was none."""
+        return self.catalog.create_collection(name or self.settings.collection, channels or self.settings.channels)
+
+    def remove_collection(self, name: str) -> None:
+        """Delete a collection with its documents, vectors and files."""
+        collection = self.catalog.collection(name)
+        for document in self.catalog.documents(collection):
+            self.catalog.delete(document.id)
+        self._sweep()
+        with self._guard:
+            for channel in self._channels.pop(collection.id, {}).values():
+                channel.close()
+            shutil.rmtree(self._index_folder(collection.id), ignore_errors=True)
+        self.catalog.remove_collection(collection.id)
+
+    def _index_folder(self, collection_id: str) -> Path:
+        return self.folder / "indexes" / collection_id
+
+    def channels(self, collection_id: str) -> Mapping[str, Channel]:
+        """The collection's channels that can be used here. Raises `FingerprintMismatch`, `StorageError`."""
+        with self._guard:
+            opened = self._channels.get(collection_id)
+            if opened is None:
+                collection = next(c for c in self.catalog.collections() if c.id == collection_id)
+                opened = self._channels[collection_id] = {}
+                for name in collection.channels:
+                    try:
+                        encoder = self._encoder(name)
+                        index = open_index(self._index_folder(collection_id) / name, encoder.fingerprint)
+                        opened[name] = Channel(name, encoder, index)
+                    except ChannelUnavailable as error:
+                        self._unavailable[name] = str(error)
+            return opened
+
+    def _encoder(self, name: str) -> Encoder:
+        if name not in self._encoders:
+            model = self.settings.semantic_model
+            spec = f"semantic:{model}" if name == "semantic" and model != "auto" else name
+            self._encoders[name] = open_encoder(spec)
+        return self._encoders[name]
+
+    @property
+    def unavailable(self) -> Mapping[str, str]:
+        """Channels that a collection wants and that can't be used here, with the reason and the cure."""
+        return self._unavailable
+
+    def channel_coverage(self) -> Mapping[str, Coverage]:
+        """Per channel, over all collections."""
+        return self.catalog.coverage()
+
+    def retriever(self, collection: str | None = None) -> Retriever:
+        """Searches one collection."""
+        found = self.collection(collection)
+        channels = self.channels(found.id)
+        return Retriever(
+            channels, CollectionPages(found.id, self.catalog), fusion=self.settings.fusion, notes=self._unavailable
+        )
+
+    # --- taking documents in ----------------------------------------------------------------------------------------
+
+    def ingest(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        collection: str | None = None,
+        password: str | None = None,
+        metadata: Metadata | None = None,
+        wait: bool = False,
+    ) -> Report:
+        """Take files and folders in; returns when every document is ready or failed (``wait``: when the slower
+        channels have them too), or when `stop` was called.
+
+        Raises `NotFoundError` when a path does not exist, and the back end's error when one gives up; what was
+        acknowledged stays outstanding and goes on with the next job or `run_outstanding`.
+        """
+        found = discover([Path(path) for path in paths])
+        target = self.create_collection(collection)
+        job = self.catalog.create_job("ingest", target.id)
+        jobs = self._start_jobs()
+        registered = [
+            self._take(path, target, job, password=password, metadata=metadata)
+            for path in found.files
+            if not self.pipeline.stopping
+        ]
+        jobs.wait(lambda: not self.catalog.outstanding_versions(job))
+        if wait:
+            self._wait_for_channels(jobs)
+        return Report(job, tuple(self._outcome(*entry) for entry in registered), found.skipped)
+
+    def reingest(
+        self,
+        names: Sequence[str],
+        *,
+        collection: str | None = None,
+        password: str | None = None,
+        wait: bool = False,
+    ) -> Report:
+        """Read documents again from their stored originals, as new versions that replace the old ones in one switch."""
+        target = self.collection(collection)
+        documents = [self.catalog.document(target, name) for name in names]
+        for document in documents:
+            if not self.files.path(document.sha256).is_file():
+                raise DocumentNotFound(
+                    f"The original of {document.filename} is not stored (it could not be read).",
+                    hint=f"Ingest the file again: `folioscope ingest {document.source}`.",
+                )
+        job = self.catalog.create_job("reingest", target.id)
+        jobs = self._start_jobs()
+        registered = [(Path(document.source), self._again(document, target, job, password), None) for document in documents]
+        jobs.wait(lambda: not self.catalog.outstanding_versions(job))
+        if wait:
+            self._wait_for_channels(jobs)
+        return Report(job, tuple(self._outcome(*entry) for entry in registered))
+
+    def _again(self, document: Document, collection: Collection, job: str, password: str | None) -> Registered:
+        old = self.catalog.version(document.id, document.version)
+        entry = self.catalog.register(
+            collection,
+            job,
+            filename=document.filename,
+            source=document.source,
+            sha256=document.sha256,
+            size=self.files.path(document.sha256).stat().st_size,
+            password=password or (old.password if old else None),
+            again=True,
+        )
+        self.emit(Event("queued", entry.document_id, document.filename, entry.version))
+        self._start_jobs().read(entry.document_id, entry.version)
+        return entry
+
+    def run_outstanding(self) -> None:
+        """Go on with whatever earlier calls left, channels included, and return when nothing is left."""
+        jobs = self._start_jobs()
+        jobs.wait(lambda: not self.catalog.outstanding_versions())
+        self._wait_for_channels(jobs)
+
+    def _wait_for_channels(self, jobs: Jobs) -> None:
+        jobs.wait(lambda: not self.pipeline.pending_fills())
+
+    def _take(
+        self, path: Path, collection: Collection, job: str, *, password: str | None, metadata: Metadata | None
+    ) -> tuple[Path, Registered, Problem | None]:
+        source = str(path.absolute())
+        try:
+            with self._guard:
+                sha256, size = self.files.put(path)
+                entry = self.catalog.register(
+                    collection,
+                    job,
+                    filename=path.name,
+                    source=source,
+                    sha256=sha256,
+                    size=size,
+                    password=password,
+                    metadata=metadata,
+                )
+        except (OSError, DocumentError) as error:
+            problem = (
+                Problem(error.code, str(error))
+                if isinstance(error, DocumentError)
+                else Problem("unreadable", f"{path} can't be read: {error.strerror or error}.")
+            )
+            entry = self.catalog.register(collection, job, filename=path.name, source=source, sha256="", size=0)
+            self.catalog.failed(entry.document_id, entry.version, problem)
+            self.emit(Event("failed", entry.document_id, path.name, entry.version, problem=problem))
+            return path, entry, problem
+        if not entry.duplicate:
+            self.emit(Event("queued", entry.document_id, path.name, entry.version))
+            self._start_jobs().read(entry.document_id, entry.version)
+        return path, entry, None
+
+    def _outcome(self, path: Path, entry: Registered, problem: Problem | None) -> Outcome:
+        identity = (path.name, str(path), entry.document_id, entry.version)
+        row = self.catalog.outcome(entry.document_id, entry.version)
+        if row is None:
+            return Outcome(identity[0], identity[1], "cancelled", *identity[2:], problem=Problem("deleted", "Deleted."))
+        status, pages, page_problems, stored = row
+        if entry.duplicate:
+            return Outcome(identity[0], identity[1], "duplicate", *identity[2:], pages, page_problems)
+        if status in ("queued", "processing"):
+            return Outcome(identity[0], identity[1], "queued", *identity[2:], pages)
+        if status == "failed":
+            problem = problem or stored
+            shown: Literal["cancelled", "failed"] = "cancelled" if problem and problem.code == "cancelled" else "failed"
+            return Outcome(identity[0], identity[1], shown, *identity[2:], problem=problem)
+        return Outcome(identity[0], identity[1], "ready", *identity[2:], pages, page_problems)
+
+    # --- documents --------------------------------------------------------------------------------------------------
+
+    def documents(self, collection: str | None = None) -> list[Document]:
+        """All documents of a collection, oldest first."""
+        return self.catalog.documents(self.collection(collection))
+
+    def document(self, name: str, collection: str | None = None) -> Document:
+        """By id or file name. Raises `DocumentNotFound`."""
+        return self.catalog.document(self.collection(collection), name)
+
+    def remove(self, name: str, collection: str | None = None) -> Document:
+        """Delete a document: its vectors, words, page images and, if no other document has the same bytes, its file."""
+        document = self.document(name, collection)
+        self.catalog.delete(document.id)
+        self._sweep()
+        return document
+
+    def _sweep(self) -> None:
+        """Remove what deleted documents and superseded or failed versions left; also after a kill in its middle."""
+        for collection_id, document, version in self.catalog.stale():
+            with self.pipeline.exclusive(document):
+                for channel in self.channels(collection_id).values():
+                    channel.delete(document, version)
+                    channel.flush()
+                with self._guard:
+                    for sha256 in self.catalog.purge(document, version):
+                        self.files.remove(sha256)
+
+    # --- pages ------------------------------------------------------------------------------------------------------
+
+    def image(self, key: PageKey, long_edge: int = PAGE_LONG_EDGE) -> NDArray[np.uint8]:
+        """A page's image, uint8 [h, w, 3] RGB, upright, its longer side ``long_edge`` pixels (fewer where the pixel
+        limit says so). Raises `DocumentNotFound`, `DocumentError`.
+        """
+        row = self.catalog.version(key.document_id, key.version)
+        if row is None or not 1 <= key.number <= row.pages:
+            raise DocumentNotFound(f"There is no page {key.number} of {key.document_id}, version {key.version}.")
+        path = self.files.path(row.sha256)
+        return self.files.image(
+            row.sha256,
+            key.number,
+            long_edge,
+            lambda: self.sandbox.render(path, key.number, long_edge, row.password),
+        )
+
+    def original(self, sha256: str) -> Path:
+        """Where an original lies."""
+        return self.files.path(sha256)
+
+    def page_image(self, hit: PageHit, long_edge: int = PAGE_LONG_EDGE) -> NDArray[np.uint8]:
+        """The image of a page that was found."""
+        return self.image(hit.key, long_edge)
+
+    # --- jobs -------------------------------------------------------------------------------------------------------
+
+    def jobs(self) -> list[Job]:
+        """Every ingest and reingest and how far it has come, newest first."""
+        return self.catalog.jobs()
+
+    def cancel(self, job: str) -> int:
+        """Give up what a job has not read yet; returns how many documents. Raises `NotFoundError`."""
+        known = [entry.id for entry in self.catalog.jobs()]
+        if job not in known:
+            raise NotFoundError(f"There is no job {job!r}.", hint="`folioscope jobs ls` lists them.")
+        versions = self.catalog.cancel_job(job)
+        for version in versions:
+            self.pipeline.cancel(version)
+        return len(versions)
+
+    def listen(self, listener: Listener) -> None:
+        """Call ``listener`` with each `Event`, from the threads that work."""
+        self._listeners.append(listener)
+
+    def emit(self, event: Event) -> None:
+        """Tell whoever listens."""
+        if event.kind == "ready":
+            self._sweep()
+        if self._jobs is not None:
+            self._jobs.on_event(event)
+        for listener in self._listeners:
+            listener(event)
+
+    def stop(self) -> None:
+        """Leave off after the current pages; a running `ingest` returns. Safe in a signal handler."""
+        self.pipeline.stop()
+
+    def _start_jobs(self) -> Jobs:
+        if self._jobs is None:
+            from ingest.jobs import Jobs, sync_url
+
+            url = self.settings.database_url
+            jobs = Jobs(
+                self.pipeline,
+                self.catalog,
+                sync_url(url) if url else f"sqlite:///{self.folder / 'jobs.sqlite'}",
+                readers=2 * self._workers,
+            )
+            jobs.start()
+            self._jobs = jobs
+        return self._jobs
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop work after the current pages, release everything. What is outstanding goes on when opened again."""
+        if self._jobs is not None:
+            self._jobs.stop()
+            self._jobs = None
+        self.sandbox.close()
+        with self._guard:
+            for channels in self._channels.values():
+                for channel in channels.values():
+                    channel.close()
+            self._channels = {}
+        self.catalog.close()
+        self.folder.close()
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,250 @@
+"""Reading documents and filling channels: bounded stages from a file to searchable pages.
+
+A child process parses ahead into a pipe while this process encodes, indexes and writes rows, batch by batch: first the
+vectors, made durable, then the rows that say so. Whoever is killed goes on at the first page without a row, and writing
+a page's vectors twice is the same as writing them once (their id is made from document, version and page).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from folioscope.domain import Page, PageInput, PageKey, Problem
+from folioscope.errors import DocumentError
+from ingest.catalog import IMMEDIATE, Catalog, VersionRow
+from ingest.sandbox import Sandbox
+from retrieval.channel import Channel
+
+BATCH_PAGES = 64
+BATCH_SECONDS = 1.0
+CANCELLED = Problem("cancelled", "The job was cancelled before this document was read.")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that people wait for. ``done`` of ``total`` pages, in ``channel`` when a channel fills in."""
+
+    kind: Literal["queued", "pages", "ready", "failed", "filled"]
+    document_id: str
+    filename: str
+    version: int
+    done: int = 0
+    total: int = 0
+    channel: str = ""
+    problem: Problem | None = None
+
+
+class Stopped(BaseException):
+    """The process is going away: leave everything where it stands. Not an Exception, so that nobody handles it."""
+
+
+class House(Protocol):
+    """What the pipeline asks of the opened library."""
+
+    catalog: Catalog
+    sandbox: Sandbox
+
+    def original(self, sha256: str) -> Path:
+        """Where the original lies."""
+        ...
+
+    def channels(self, collection_id: str) -> Mapping[str, Channel]:
+        """The collection's channels that can be used here."""
+        ...
+
+    def emit(self, event: Event) -> None:
+        """Tell whoever listens."""
+        ...
+
+
+class Pipeline:
+    """Does the work of jobs; `stop` makes it leave off after the current page."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._stop = threading.Event()
+        self._cancelled: set[tuple[str, int]] = set()
+        self._reading = 0
+        self._quiet = threading.Condition()
+        self._locks: dict[str, threading.Lock] = {}
+        self._locks_guard = threading.Lock()
+
+    def stop(self) -> None:
+        """Documents being read leave off after their current page, channels after their current batch."""
+        self._stop.set()
+        with self._quiet:
+            self._quiet.notify_all()
+
+    def resume(self) -> None:
+        """Work again after `stop`."""
+        self._stop.clear()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
+    def cancel(self, version: tuple[str, int]) -> None:
+        """Give a version up, now or as soon as its current page is done."""
+        self._cancelled.add(version)
+        row = self._house.catalog.version(*version)
+        if row and row.status == "queued":
+            self._fail(row, CANCELLED)
+
+    @contextmanager
+    def exclusive(self, document_id: str) -> Iterator[None]:
+        """Writing a document's vectors and deleting the document exclude each other."""
+        with self._locks_guard:
+            lock = self._locks.setdefault(document_id, threading.Lock())
+        with lock:
+            yield
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def read(self, document_id: str, version: int) -> None:
+        """Parse a version, write its immediate channels and switch to it. Bad input ends as a failed version."""
+        with self._quiet:
+            self._reading += 1
+        try:
+            row = self._house.catalog.version(document_id, version)
+            if row is None or row.status not in ("queued", "processing"):
+                return
+            try:
+                self._read(row)
+            except DocumentError as error:
+                self._fail(row, Problem(error.code, str(error)))
+            except _Deleted:
+                pass
+        finally:
+            with self._quiet:
+                self._reading -= 1
+                self._quiet.notify_all()
+
+    def _read(self, row: VersionRow) -> None:
+        catalog = self._house.catalog
+        channels = self._house.channels(row.collection_id)
+        immediate = [channels[name] for name in IMMEDIATE if name in channels]
+        self._check(row)
+        with self._house.sandbox.open(self._house.original(row.sha256), row.password) as opened:
+            total = opened.page_count
+            catalog.opened(row.document_id, row.version, total)
+            done = catalog.pages_done(row.document_id, row.version)
+            pages = opened.pages(range(done + 1, total + 1))
+            for batch in _batches(pages, lambda: self.stopping):
+                with self.exclusive(row.document_id):
+                    self._check(row, stop=False)
+                    inputs = [_input(row, page) for page in batch if page.problem is None]
+                    for channel in immediate:
+                        channel.add(inputs)
+                        channel.flush()
+                    catalog.add_pages(row.document_id, row.version, batch)
+                done = batch[-1].number
+                self._emit(row, "pages", done=done, total=total)
+                self._check(row)
+        if problem := catalog.only_problems(row.document_id, row.version):
+            self._fail(row, problem)
+            return
+        with self.exclusive(row.document_id):
+            self._check(row, stop=False)
+            catalog.ready(row.document_id, row.version)
+        self._emit(row, "ready", done=total, total=total)
+
+    def _check(self, row: VersionRow, *, stop: bool = True) -> None:
+        if stop and self.stopping:
+            raise Stopped
+        key = (row.document_id, row.version)
+        if key in self._cancelled:
+            raise _Cancelled
+        if self._house.catalog.version(*key) is None:
+            raise _Deleted
+
+    def _fail(self, row: VersionRow, problem: Problem) -> None:
+        with self.exclusive(row.document_id):
+            for channel in self._house.channels(row.collection_id).values():
+                channel.delete(row.document_id, row.version)
+                channel.flush()
+            self._house.catalog.failed(row.document_id, row.version, problem)
+        self._emit(row, "failed", problem=problem)
+
+    # --- filling ----------------------------------------------------------------------------------------------------
+
+    def fill(self, document_id: str, version: int, channel_name: str) -> None:
+        """Take a version's pages into a slower channel, from where it stands; waits while documents are being read."""
+        house = self._house
+        row = house.catalog.version(document_id, version)
+        if row is None or (channel := house.channels(row.collection_id).get(channel_name)) is None:
+            return
+        while (done := house.catalog.fill(document_id, version, channel_name)) is not None and done < row.pages:
+            self._wait_until_quiet()
+            batch = house.catalog.pages(document_id, version, done + 1, done + channel.encoder.batch_size)
+            points = channel.encode([_input(row, page) for page in batch if page.problem is None])
+            with self.exclusive(document_id):
+                if house.catalog.fill(document_id, version, channel_name) is None:
+                    return
+                channel.upsert(points)
+                channel.flush()
+                house.catalog.filled(document_id, version, channel_name, batch[-1].number)
+            self._emit(row, "filled", done=batch[-1].number, total=row.pages, channel=channel_name)
+
+    def pending_fills(self, document_id: str | None = None) -> list[tuple[str, int, str]]:
+        """Outstanding fills (document, version, channel) of channels that can be used here."""
+        house = self._house
+        return [
+            fill
+            for fill in house.catalog.outstanding_fills(document_id)
+            if (row := house.catalog.version(*fill[:2])) and fill[2] in house.channels(row.collection_id)
+        ]
+
+    def _wait_until_quiet(self) -> None:
+        with self._quiet:
+            self._quiet.wait_for(lambda: self.stopping or not self._reading)
+        if self.stopping:
+            raise Stopped
+
+    def _emit(
+        self,
+        row: VersionRow,
+        kind: Literal["pages", "ready", "failed", "filled"],
+        *,
+        done: int = 0,
+        total: int = 0,
+        channel: str = "",
+        problem: Problem | None = None,
+    ) -> None:
+        self._house.emit(Event(kind, row.document_id, row.filename, row.version, done, total, channel, problem))
+
+
+def _batches(pages: Iterable[Page], stopping: Callable[[], bool]) -> Iterator[list[Page]]:
+    """Pages in batches: full ones, what has come after a second, what there is when asked to stop."""
+    batch: list[Page] = []
+    due = time.monotonic() + BATCH_SECONDS
+    for page in pages:
+        batch.append(page)
+        if len(batch) >= BATCH_PAGES or time.monotonic() >= due or stopping():
+            yield batch
+            batch = []
+            due = time.monotonic() + BATCH_SECONDS
+    if batch:
+        yield batch
+
+
+def _input(row: VersionRow, page: Page) -> PageInput:
+    key = PageKey(row.document_id, row.version, page.number)
+    return PageInput(key, row.filename, page.words, metadata=row.metadata)
+
+
+class _Cancelled(DocumentError):
+    code = CANCELLED.code
+
+    def __init__(self) -> None:
+        super().__init__(CANCELLED.message)
+
+
+class _Deleted(Exception):
+    """The document was deleted while it was read; its deletion cleans up."""

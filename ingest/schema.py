@@ -1,0 +1,96 @@
+"""The catalog's tables, for SQLite and Postgres alike."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("created", String(32), nullable=False),
+    Column("channels", JSON, nullable=False),  # names, the immediate ones first
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("collection_id", String(32), ForeignKey("collections.id"), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("source", Text, nullable=False),  # where it came from; the same source with other bytes is a new version
+    Column("metadata", JSON, nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("current", Integer),  # the version that is searched; NULL until one is ready
+    Column("deleted", Boolean, nullable=False, default=False),
+    Index("documents_by_source", "collection_id", "source"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("document_id", String(32), ForeignKey("documents.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False, index=True),  # queued, processing, ready, failed, superseded, gone
+    Column("pages", Integer, nullable=False, default=0),
+    Column("page_problems", Integer, nullable=False, default=0),
+    Column("code", String(64)),
+    Column("message", Text),
+    Column("password", Text),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("created", String(32), nullable=False),
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("document_id", String(32), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("width", Float, nullable=False),
+    Column("height", Float, nullable=False),
+    Column("flags", String(64), nullable=False),
+    Column("code", String(64)),
+    Column("message", Text),
+    Column("source", String(16), nullable=False),
+    Column("words", LargeBinary, nullable=False),
+)
+
+fills = Table(
+    "fills",
+    metadata,
+    Column("document_id", String(32), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("channel", String(32), primary_key=True),
+    Column("done", Integer, nullable=False),  # pages 1..done are in the channel's index
+    Column("message", Text),  # why it stopped, until it is tried again
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("collection_id", String(32), nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("cancelled", Boolean, nullable=False, default=False),
+)

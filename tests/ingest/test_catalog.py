@@ -1,0 +1,184 @@
+"""The catalog's promises, on SQLite and on Postgres."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from folioscope.domain import Coverage, Page, PageKey, Problem, Words
+from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
+from ingest.catalog import Catalog, Collection, CollectionPages, Registered
+
+
+def words(*texts: str) -> Words:
+    numbers = np.arange(len(texts), dtype=np.int32)
+    boxes = np.tile(np.array([0.1, 0.1, 0.2, 0.2], np.float32), (len(texts), 1))
+    return Words(texts, boxes, numbers, numbers, "text-layer")
+
+
+def page(number: int, *texts: str, problem: Problem | None = None) -> Page:
+    return Page(number, 600.0, 800.0, words(*texts) if texts else Words.empty(), problem=problem)
+
+
+@pytest.fixture
+def catalog(database_url: str) -> Iterator[Catalog]:
+    opened = Catalog(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def reports(catalog: Catalog) -> Collection:
+    return catalog.create_collection("reports", ["semantic", "lexical"])
+
+
+def register(catalog: Catalog, collection: Collection, source: str, sha256: str, **more) -> Registered:
+    job = catalog.create_job("ingest", collection.id)
+    name = source.rsplit("/", 1)[-1]
+    return catalog.register(collection, job, filename=name, source=source, sha256=sha256, size=9, **more)
+
+
+def read(catalog: Catalog, entry: Registered, *pages: Page) -> None:
+    catalog.opened(entry.document_id, entry.version, len(pages))
+    catalog.add_pages(entry.document_id, entry.version, pages)
+    catalog.ready(entry.document_id, entry.version)
+
+
+def test_immediate_channels_come_first(reports: Collection) -> None:
+    assert reports.channels == ("lexical", "semantic")
+
+
+def test_an_unknown_collection_suggests_the_near_name(catalog: Catalog, reports: Collection) -> None:
+    with pytest.raises(CollectionNotFound, match="Did you mean 'reports'"):
+        catalog.collection("report")
+    assert catalog.create_collection("reports", ["lexical"]) == reports
+
+
+def test_the_same_bytes_are_a_duplicate_and_other_bytes_of_the_same_source_a_version(
+    catalog: Catalog, reports: Collection
+) -> None:
+    first = register(catalog, reports, "/a/report.pdf", "aa")
+    assert not first.duplicate
+    again = register(catalog, reports, "/b/copy.pdf", "aa")
+    assert again == Registered(first.document_id, 1, duplicate=True)
+    changed = register(catalog, reports, "/a/report.pdf", "bb")
+    assert changed == Registered(first.document_id, 2, duplicate=False)
+    elsewhere = catalog.create_collection("other", ["lexical"])
+    assert not register(catalog, elsewhere, "/a/report.pdf", "aa").duplicate
+
+
+def test_a_version_is_searched_from_the_switch_on(catalog: Catalog, reports: Collection) -> None:
+    pages = CollectionPages(reports.id, catalog)
+    old = register(catalog, reports, "/a/report.pdf", "aa")
+    assert not pages.current([old.document_id])
+    read(catalog, old, page(1, "old"))
+    assert pages.current([old.document_id])[old.document_id].version == 1
+    new = register(catalog, reports, "/a/report.pdf", "bb")
+    catalog.opened(new.document_id, 2, 2)
+    catalog.add_pages(new.document_id, 2, [page(1, "new")])
+    assert pages.current([old.document_id])[old.document_id].version == 1
+    assert catalog.pages_done(new.document_id, 2) == 1
+    catalog.add_pages(new.document_id, 2, [page(2, "pages")])
+    catalog.ready(new.document_id, 2)
+    assert pages.current([old.document_id])[old.document_id].version == 2
+    assert catalog.stale() == [(reports.id, old.document_id, 1)]
+    assert catalog.purge(old.document_id, 1) == ["aa"]
+    assert catalog.stale() == []
+    assert [p.words.text() for p in catalog.pages(old.document_id, 1)] == []
+    key = PageKey(old.document_id, 2, 2)
+    assert catalog.words([key, PageKey(old.document_id, 1, 1)])[key].text() == "pages"
+
+
+def test_a_failed_version_leaves_the_ready_one(catalog: Catalog, reports: Collection) -> None:
+    old = register(catalog, reports, "/a/report.pdf", "aa")
+    read(catalog, old, page(1, "old"))
+    new = register(catalog, reports, "/a/report.pdf", "bb")
+    catalog.failed(new.document_id, new.version, Problem("document_corrupt", "broken"))
+    document = catalog.document(reports, "report.pdf")
+    assert (document.status, document.version) == ("ready", 1)
+    assert catalog.outcome(new.document_id, 2) == ("failed", 0, 0, Problem("document_corrupt", "broken"))
+    retried = register(catalog, reports, "/a/report.pdf", "bb")
+    assert (retried.version, retried.duplicate) == (3, False)
+
+
+def test_coverage_counts_current_versions_and_what_is_outstanding(catalog: Catalog, reports: Collection) -> None:
+    entry = register(catalog, reports, "/a/report.pdf", "aa")
+    assert catalog.outstanding_versions() == [(entry.document_id, 1)]
+    read(catalog, entry, page(1, "a"), page(2, "b"), page(3, problem=Problem("parser_timeout", "slow")))
+    assert catalog.outstanding_versions() == []
+    assert catalog.outstanding_fills() == [(entry.document_id, 1, "semantic")]
+    assert catalog.coverage(reports.id) == {"lexical": Coverage(3, 3), "semantic": Coverage(0, 3)}
+    catalog.filled(entry.document_id, 1, "semantic", 2)
+    assert catalog.fill(entry.document_id, 1, "semantic") == 2
+    document = catalog.documents(reports)[0]
+    assert document.coverage["semantic"] == Coverage(2, 3)
+    assert (document.pages, document.page_problems) == (3, 1)
+    assert [note.number for note in catalog.page_notes(entry.document_id, 1)] == [3]
+    catalog.filled(entry.document_id, 1, "semantic", 3)
+    assert catalog.outstanding_fills() == []
+
+
+def test_deleting_hides_at_once_and_purging_leaves_no_row(catalog: Catalog, reports: Collection) -> None:
+    pages = CollectionPages(reports.id, catalog)
+    entry = register(catalog, reports, "/a/report.pdf", "aa")
+    read(catalog, entry, page(1, "secret"))
+    assert pages.current([entry.document_id])
+    catalog.delete(entry.document_id)
+    assert not pages.current([entry.document_id])
+    assert catalog.version(entry.document_id, 1) is None
+    assert catalog.stale() == [(reports.id, entry.document_id, None)]
+    assert catalog.purge(entry.document_id) == ["aa"]
+    assert catalog.stale() == []
+    assert catalog.words([PageKey(entry.document_id, 1, 1)]) == {}
+    with pytest.raises(DocumentNotFound):
+        catalog.document(reports, "report.pdf")
+
+
+def test_an_original_stays_while_another_document_has_the_same_bytes(catalog: Catalog, reports: Collection) -> None:
+    entry = register(catalog, reports, "/a/report.pdf", "aa")
+    elsewhere = catalog.create_collection("other", ["lexical"])
+    register(catalog, elsewhere, "/a/report.pdf", "aa")
+    catalog.delete(entry.document_id)
+    assert catalog.purge(entry.document_id) == []
+
+
+def test_documents_are_found_by_id_name_and_near_name(catalog: Catalog, reports: Collection) -> None:
+    entry = register(catalog, reports, "/a/report.pdf", "aa")
+    assert catalog.document(reports, entry.document_id).filename == "report.pdf"
+    with pytest.raises(DocumentNotFound, match=r"Did you mean 'report\.pdf'"):
+        catalog.document(reports, "reprot.pdf")
+    register(catalog, reports, "/b/report.pdf", "bb")
+    with pytest.raises(DocumentNotFound, match="2 documents"):
+        catalog.document(reports, "report.pdf")
+
+
+def test_jobs_tell_how_far_they_are(catalog: Catalog, reports: Collection) -> None:
+    entry = register(catalog, reports, "/a/report.pdf", "aa")
+    (job,) = catalog.jobs()
+    assert (job.state, job.outstanding, job.ready) == ("running", 1, 0)
+    read(catalog, entry, page(1, "a"))
+    assert catalog.jobs()[0].state == "filling"
+    catalog.filled(entry.document_id, 1, "semantic", 1)
+    (job,) = catalog.jobs()
+    assert (job.state, job.outstanding, job.ready) == ("done", 0, 1)
+    assert catalog.cancel_job(job.id) == []
+    assert catalog.jobs()[0].state == "cancelled"
+
+
+def test_what_is_written_survives_closing(database_url: str) -> None:
+    first = Catalog(database_url)
+    collection = first.create_collection("kept", ["lexical"])
+    entry = register(first, collection, "/a/b.pdf", "cc", metadata={"year": 2024, "draft": False})
+    read(first, entry, page(1, "kept", "words"))
+    first.close()
+    second = Catalog(database_url)
+    document = second.document(second.collection("kept"), entry.document_id)
+    assert document.metadata == {"year": 2024, "draft": False}
+    assert second.pages(entry.document_id, 1)[0].words.text() == "kept\nwords"
+    second.close()
+
+
+def test_a_database_that_is_none(tmp_path) -> None:
+    (tmp_path / "broken.sqlite").write_bytes(b"this is not a database, it is a sentence" * 100)
+    with pytest.raises(StorageError, match="database failed"):
+        Catalog(f"sqlite:///{tmp_path / 'broken.sqlite'}")
