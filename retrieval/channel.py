@@ -1,0 +1,51 @@
+"""A channel: one way of finding pages, an encoder and the index of its vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from folioscope.domain import PageInput, ScoredPage, Where
+from folioscope.errors import FingerprintMismatch
+from folioscope.ports import Encoder, PageIndex
+
+
+class Channel:
+    """Pages in, pages found.
+
+    Raises `FingerprintMismatch` where the index holds another encoder's vectors.
+    """
+
+    def __init__(self, name: str, encoder: Encoder, index: PageIndex) -> None:
+        if encoder.fingerprint != index.fingerprint:
+            raise FingerprintMismatch(
+                f"The index of the channel {name!r} holds vectors of {index.fingerprint}, "
+                f"its encoder is {encoder.fingerprint}.",
+                hint="Open it with the encoder that it was made with, or make a new index.",
+            )
+        self.name = name
+        self.encoder = encoder
+        self.index = index
+
+    def add(self, pages: Sequence[PageInput]) -> None:
+        """Encode pages and write them; a page with nothing to encode is skipped. Durable after `flush`."""
+        vectors = self.encoder.encode_pages(pages)
+        self.index.upsert(
+            (page.key, vector, page.metadata) for page, vector in zip(pages, vectors, strict=True) if vector is not None
+        )
+
+    def search(self, query: str, limit: int, where: Where | None = None) -> list[ScoredPage]:
+        """The nearest pages, best first, at most ``limit``; none when the query says nothing to this channel."""
+        vector = self.encoder.encode_query(query)
+        return [] if vector is None else self.index.search(vector, limit, where)
+
+    def delete(self, document_id: str, version: int | None = None) -> None:
+        """Remove a document's pages, of one version or of all. Durable after `flush`."""
+        self.index.delete(document_id, version)
+
+    def flush(self) -> None:
+        """Returns when everything written so far survives a kill."""
+        self.index.flush()
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()

@@ -1,0 +1,289 @@
+"""What every `PageIndex` promises, for all kinds of vectors; the exact index in memory is the measure of the others."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from folioscope.domain import Fingerprint, PageKey, SparseVector, Where
+from folioscope.errors import DiskFull, FingerprintMismatch, StorageError
+from retrieval.indexes import EdgeIndex, MemoryIndex
+from retrieval.indexes.labels import labels
+
+DIM = 16
+KINDS = ("sparse", "dense", "multi")
+PRINTS = {kind: Fingerprint("test", "1", kind, 0 if kind == "sparse" else DIM) for kind in KINDS}
+METADATA = {"team": "red", "year": 2021, "weight": 1.5, "draft": True}
+
+
+def vector(kind, seed):
+    rng = np.random.default_rng(seed)
+    if kind == "sparse":
+        indices = np.unique(rng.integers(0, 40, 12).astype(np.uint32))
+        return SparseVector(indices, rng.uniform(0.5, 2, len(indices)).astype(np.float32))
+    shape = DIM if kind == "dense" else (1 + seed % 4, DIM)
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def key(number, document="doc_a", version=1):
+    return PageKey(document, version, number)
+
+
+def points(kind, count=30):
+    for seed in range(count):
+        yield (
+            key(seed % 10 + 1, f"doc_{'abc'[seed // 10]}"),
+            vector(kind, seed),
+            {"team": "red" if seed % 2 else "blue"},
+        )
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def edge(kind, tmp_path):
+    index = EdgeIndex(tmp_path / "index", PRINTS[kind])
+    yield index
+    index.close()
+
+
+@pytest.fixture(params=["edge", "memory"])
+def index(request, kind):
+    return request.getfixturevalue("edge") if request.param == "edge" else MemoryIndex(PRINTS[kind])
+
+
+def found(index, kind, where=None, limit=100, seed=99):
+    return {key for key, _ in index.search(vector(kind, seed), limit, where)}
+
+
+def same(one, other):
+    """The same pages with the same scores; pages of equal score may change places."""
+    one, other = sorted(one), sorted(other)
+    assert [page for page, _ in one] == [page for page, _ in other]
+    assert [score for _, score in one] == pytest.approx([score for _, score in other], rel=2e-3, abs=2e-3)
+
+
+def test_an_empty_index_finds_nothing(index, kind):
+    assert len(index) == 0
+    assert index.search(vector(kind, 1), 10) == []
+    index.delete("doc_a")
+    index.flush()
+
+
+def test_both_score_alike(edge, kind):
+    memory = MemoryIndex(PRINTS[kind])
+    for index in (edge, memory):
+        index.upsert(points(kind))
+    assert len(edge) == len(memory) == 30
+    for seed in range(100, 120):
+        hits = edge.search(vector(kind, seed), 100)
+        scores = [score for _, score in hits]
+        assert len(hits) > 5
+        assert scores == sorted(scores, reverse=True)
+        same(hits, memory.search(vector(kind, seed), 100))
+        top = memory.search(vector(kind, seed), 5)
+        assert [page for page, _ in edge.search(vector(kind, seed), 5)] == [page for page, _ in top]
+
+
+def test_a_query_row_may_stand_alone(edge, kind):
+    if kind != "multi":
+        pytest.skip("only multi vectors have rows")
+    edge.upsert(points(kind))
+    row = vector("dense", 7)
+    assert edge.search(row, 5) == edge.search(row[None], 5)
+
+
+def test_the_same_key_replaces(index, kind):
+    index.upsert([(key(1), vector(kind, 1), {"team": "red"}), (key(2), vector(kind, 2), {})])
+    before = dict(index.search(vector(kind, 3), 10))
+    index.upsert([(key(1), vector(kind, 3), {"team": "blue"})])
+    after = index.search(vector(kind, 3), 10)
+    assert len(index) == 2
+    assert after[0].key == key(1)
+    assert after[0].score > before.get(key(1), 0)
+    assert found(index, kind, Where(metadata={"team": "red"})) == set()
+
+
+def test_limit(index, kind):
+    index.upsert(points(kind))
+    assert len(index.search(vector(kind, 5), 3)) == 3
+    assert index.search(vector(kind, 5), 0) == []
+
+
+def test_filters_on_documents(index, kind):
+    index.upsert((key(n, document), vector(kind, 99), {}) for document in ("doc_a", "doc_b", "doc_c") for n in (1, 2))
+    assert found(index, kind, Where(documents=frozenset({"doc_a"}))) == {key(1), key(2)}
+    assert len(found(index, kind, Where(documents=frozenset({"doc_a", "doc_c"})))) == 4
+    assert found(index, kind, Where(documents=frozenset({"doc_x"}))) == set()
+    assert found(index, kind, Where(documents=frozenset())) == set()
+    assert len(found(index, kind, Where())) == 6
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_filters_on_metadata_of_every_type(index, kind, name):
+    others = {"team": "blue", "year": 2022, "weight": 1.25, "draft": False}
+    index.upsert([(key(1), vector(kind, 99), METADATA), (key(2), vector(kind, 99), METADATA | {name: others[name]})])
+    assert found(index, kind, Where(metadata={name: METADATA[name]})) == {key(1)}
+    assert found(index, kind, Where(metadata={name: others[name]})) == {key(2)}
+    assert found(index, kind, Where(metadata={"missing": 1})) == set()
+
+
+def test_all_conditions_hold_together(index, kind):
+    index.upsert(
+        [(key(1), vector(kind, 99), METADATA), (key(1, "doc_b"), vector(kind, 99), METADATA | {"year": 2022})],
+    )
+    assert found(index, kind, Where(frozenset({"doc_a"}), {"team": "red", "year": 2021})) == {key(1)}
+    assert found(index, kind, Where(frozenset({"doc_a"}), {"team": "red", "year": 2022})) == set()
+
+
+def test_labels_keep_types_apart_and_numbers_together():
+    assert labels({"n": 1}) == labels({"n": 1.0})
+    assert len({labels({"n": value})[0] for value in (1, "1", True, "true", 1.5)}) == 5
+
+
+def test_delete_a_document_or_a_version(index, kind):
+    for version in (1, 2):
+        index.upsert((key(n, "doc_a", version), vector(kind, 99), {}) for n in (1, 2))
+    index.upsert([(key(1, "doc_b"), vector(kind, 99), {})])
+    index.delete("doc_a", 1)
+    assert found(index, kind) == {key(1, "doc_a", 2), key(2, "doc_a", 2), key(1, "doc_b")}
+    index.delete("doc_a")
+    assert found(index, kind) == {key(1, "doc_b")}
+    assert len(index) == 1
+
+
+def test_reopened_it_is_the_same(kind, tmp_path):
+    memory, index = MemoryIndex(PRINTS[kind]), EdgeIndex(tmp_path / "index", PRINTS[kind])
+    for each in (memory, index):
+        each.upsert(points(kind))
+        each.delete("doc_b")
+    index.flush()
+    index.close()
+    index = EdgeIndex(tmp_path / "index", PRINTS[kind])
+    assert len(index) == 20
+    same(index.search(vector(kind, 50), 100), memory.search(vector(kind, 50), 100))
+    index.optimize()
+    same(index.search(vector(kind, 50), 100), memory.search(vector(kind, 50), 100))
+    index.close()
+
+
+def test_another_fingerprint_is_refused(edge, kind, tmp_path):
+    other = replace(PRINTS[kind], revision="2")
+    with pytest.raises(FingerprintMismatch) as caught:
+        EdgeIndex(tmp_path / "index", other)
+    for part in (str(PRINTS[kind]), str(other), "folioscope docs reingest --all"):
+        assert part in str(caught.value)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [{root!r}, {tests!r}]
+from test_index_contract import EdgeIndex, PRINTS, points
+index = EdgeIndex(Path({folder!r}), PRINTS[{kind!r}])
+index.upsert(points({kind!r}))
+index.flush()
+index.upsert(points({kind!r}, 3))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_killed_after_a_flush_it_loses_nothing(kind, tmp_path):
+    tests, folder = Path(__file__).parent, str(tmp_path / "index")
+    code = KILLED.format(root=str(tests.parents[1]), tests=str(tests), folder=folder, kind=kind)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    index, memory = EdgeIndex(tmp_path / "index", PRINTS[kind]), MemoryIndex(PRINTS[kind])
+    memory.upsert(points(kind))
+    assert len(index) == 30
+    same(index.search(vector(kind, 50), 100), memory.search(vector(kind, 50), 100))
+    index.close()
+
+
+def test_threads_write_and_search_at_once(edge, kind):
+    def write(n):
+        document = f"doc_{n}"
+        for turn in range(20):
+            edge.upsert((key(10 * turn + i, document), vector(kind, 10 * turn + i), {}) for i in range(10))
+        edge.flush()
+
+    def read(seed):
+        for _ in range(20):
+            edge.search(vector(kind, seed), 20)
+
+    with ThreadPoolExecutor(6) as pool:
+        done = [pool.submit(work, n) for n in range(3) for work in (write, read)]
+    for each in done:
+        each.result()
+    assert len(edge) == 600
+
+
+def damage_fingerprint(folder):
+    (folder / "fingerprint.json").write_text("{")
+
+
+def lose_fingerprint(folder):
+    (folder / "fingerprint.json").unlink()
+
+
+def lose_segments(folder):
+    shutil.rmtree(folder / "shard" / "segments")
+
+
+def damage_segments(folder):
+    for path in folder.glob("shard/segments/*/segment.json"):
+        path.write_bytes(b"\0")
+
+
+def truncate_flags(folder):  # the engine panics
+    for path in folder.glob("shard/segments/*/payload_index/*/*/status.dat"):
+        os.truncate(path, 0)
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_fingerprint, lose_fingerprint, lose_segments, damage_segments, truncate_flags]
+)
+def test_a_damaged_folder_is_named(damage, tmp_path, capfd):
+    folder, mark = tmp_path / "index", PRINTS["sparse"]
+    index = EdgeIndex(folder, mark)
+    index.upsert(points("sparse"))
+    index.flush()
+    index.close()
+    damage(folder)
+    with pytest.raises(StorageError, match="reingest") as caught:
+        EdgeIndex(folder, mark)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_closed_index_says_so(edge, kind):
+    edge.close()
+    with pytest.raises(StorageError, match="can't be searched"):
+        edge.search(vector(kind, 1), 5)
+
+
+def test_killed_while_made_it_is_made_again(tmp_path):
+    unfinished = tmp_path / "index.new" / "shard"
+    unfinished.mkdir(parents=True)
+    (unfinished / "edge_config.json").write_text("{")
+    index = EdgeIndex(tmp_path / "index", PRINTS["sparse"])
+    assert len(index) == 0
+    index.close()
+
+
+def test_a_full_disk_is_noticed_before_writing(edge, kind, monkeypatch):
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2**20))
+    with pytest.raises(DiskFull, match="1 MB are free"):
+        edge.upsert(points(kind))
+    with pytest.raises(DiskFull):
+        edge.optimize()
+    assert len(edge) == 0
