@@ -11,11 +11,12 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -50,8 +51,8 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL of catalog and jobs; empty: SQLite in the data folder")
     collection: str = Field("default", min_length=1, max_length=64, description="the collection used when none is named")
 
-    channels: tuple[Literal["lexical", "semantic"], ...] = Field(
-        ("lexical", "semantic"), min_length=1, description="channels of a new collection"
+    channels: Annotated[tuple[Literal["lexical", "semantic"], ...], NoDecode] = Field(
+        ("lexical", "semantic"), min_length=1, description="channels of a new collection, joined with commas"
     )
     semantic_model: str = Field(
         "auto",
@@ -76,6 +77,11 @@ class Settings(BaseSettings):
     memory_limit_mb: int = Field(2048, ge=256, description="address space of a child process")
 
     image_cache_mb: int = Field(1024, ge=0, description="page images kept; 0: none")
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(
