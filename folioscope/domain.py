@@ -264,12 +264,16 @@ class PageHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits, best first; milliseconds per stage; which channels took part and what share of the pages they knew."""
+    """Hits, best first; milliseconds per stage; which channels took part and what share of the pages they knew.
+
+    ``notes``: what a person should know of the search, such as a channel that had to be left out, and why.
+    """
 
     query: str
     hits: tuple[PageHit, ...]
     timings: Mapping[str, float]
     coverage: Mapping[str, Coverage]
+    notes: tuple[str, ...] = ()
 
 
 # --- answers --------------------------------------------------------------------------------------------------------

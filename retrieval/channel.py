@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from folioscope.domain import PageInput, ScoredPage, Where
+from folioscope.domain import Metadata, PageInput, PageKey, ScoredPage, Vector, Where
 from folioscope.errors import FingerprintMismatch
 from folioscope.ports import Encoder, PageIndex
 
@@ -26,12 +26,19 @@ class Channel:
         self.encoder = encoder
         self.index = index
 
-    def add(self, pages: Sequence[PageInput]) -> None:
-        """Encode pages and write them; a page with nothing to encode is skipped. Durable after `flush`."""
+    def encode(self, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector, Metadata]]:
+        """The pages as points for `upsert`; a page with nothing to encode is skipped."""
         vectors = self.encoder.encode_pages(pages)
-        self.index.upsert(
-            (page.key, vector, page.metadata) for page, vector in zip(pages, vectors, strict=True) if vector is not None
-        )
+        pairs = zip(pages, vectors, strict=True)
+        return [(page.key, vector, page.metadata) for page, vector in pairs if vector is not None]
+
+    def upsert(self, points: Iterable[tuple[PageKey, Vector, Metadata]]) -> None:
+        """Write points; the same key again replaces. Durable after `flush`."""
+        self.index.upsert(points)
+
+    def add(self, pages: Sequence[PageInput]) -> None:
+        """Encode pages and write them. Durable after `flush`."""
+        self.upsert(self.encode(pages))
 
     def search(self, query: str, limit: int, where: Where | None = None) -> list[ScoredPage]:
         """The nearest pages, best first, at most ``limit``; none when the query says nothing to this channel."""
