@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from retrieval.stopwords import STOP_WORDS
@@ -60,7 +60,8 @@ class TextAnalyzer:
         tokens = split(text)
         language = language_of(tokens)
         stop = STOP_WORDS[language]
-        return [stem(language, token) for token in tokens if token not in stop]
+        stems = _stems(language)
+        return [stems[token] for token in tokens if token not in stop]
 
     def alternatives(self, query: str) -> list[tuple[str, ...]]:
         """For each word of the query that counts: its likeliest stem first, then those of all languages.
@@ -72,7 +73,7 @@ class TextAnalyzer:
         likeliest = told or _language_by_script(tokens)
         languages = (likeliest,) if told else (likeliest, *LANGUAGES)
         stop = STOP_WORDS[likeliest]
-        return [tuple(stem(language, token) for language in languages) for token in tokens if token not in stop]
+        return [tuple(_stems(language)[token] for language in languages) for token in tokens if token not in stop]
 
 
 def split(text: str) -> list[str]:
@@ -88,13 +89,6 @@ def split(text: str) -> list[str]:
 def language_of(tokens: Collection[str]) -> str:
     """The one of `LANGUAGES` that has most of its function words here; by script where they do not tell."""
     return _told(tokens) or _language_by_script(tokens)
-
-
-@lru_cache(maxsize=1 << 17)
-def stem(language: str, token: str) -> str:
-    """The stem of a case-folded word by the language's Snowball stemmer."""
-    stemmed: str = _stemmer(language).stemWord(token)
-    return stemmed
 
 
 def plain_number(token: str) -> str:
@@ -143,9 +137,25 @@ def _language_by_script(tokens: Collection[str]) -> str:
     return "english"
 
 
-@cache
-def _stemmer(language: str) -> Any:
-    import Stemmer
+class _Stems(dict[str, str]):
+    """Case-folded word -> its stem by the language's Snowball stemmer, computed at first use."""
 
-    # `stem` is the cache. PyStemmer holds the GIL while it works, so that threads may share a stemmer.
-    return Stemmer.Stemmer(language, 0)
+    LIMIT = 1 << 17
+
+    def __init__(self, language: str) -> None:
+        import Stemmer
+
+        # PyStemmer holds the GIL while it works, so that threads may share a stemmer; the dictionary is its cache.
+        self._stemmer: Any = Stemmer.Stemmer(language, 0)
+
+    def __missing__(self, token: str) -> str:
+        if len(self) >= self.LIMIT:
+            self.clear()
+        stem: str = self._stemmer.stemWord(token)
+        self[token] = stem
+        return stem
+
+
+@cache
+def _stems(language: str) -> _Stems:
+    return _Stems(language)

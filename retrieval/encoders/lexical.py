@@ -32,6 +32,7 @@ PAIR_WEIGHT = 0.5
 TITLE_WEIGHT = 0.5
 OTHER_LANGUAGE_WEIGHT = 0.3
 
+_ANALYZER = TextAnalyzer()
 _EXTENSION = re.compile(r"\.\w{1,5}$")
 _CASE_OR_DIGIT = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
@@ -42,7 +43,7 @@ class LexicalEncoder:
     batch_size = 64
 
     def __init__(self) -> None:
-        self.analyzer = TextAnalyzer()
+        self.analyzer = _ANALYZER
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -78,7 +79,7 @@ class LexicalEncoder:
         indices = np.array([term_index(term) for term in terms], np.uint32)
         words, counts = np.unique(indices, return_counts=True)
         pairs, pair_counts = np.unique(_pair_indices(indices), return_counts=True)
-        title = np.array(sorted({term_index(term) for term in title_terms(page.title, self.analyzer)}), np.uint32)
+        title = _title_indices(page.title)
         saturated = [
             saturate(counts, len(terms)),
             saturate(pair_counts, len(terms)) * PAIR_WEIGHT,
@@ -93,13 +94,13 @@ def saturate(counts: NDArray[np.int64], length: int) -> NDArray[np.float32]:
     return tf * np.float32(K1 + 1) / (tf + np.float32(K1 * (1 - B + B * length / AVERAGE_LENGTH)))
 
 
-def title_terms(title: str, analyzer: TextAnalyzer) -> list[str]:
-    """The terms of a file name, also split where case or digits change: ``AnnualReport_2023Q2.pdf``."""
+def title_terms(title: str) -> list[str]:
+    """The distinct terms of a file name, also split where case or digits change: ``AnnualReport_2023Q2.pdf``."""
     name = _EXTENSION.sub("", title)
-    return analyzer.terms(name) + analyzer.terms(_CASE_OR_DIGIT.sub(" ", name))
+    return sorted({*_ANALYZER.terms(name), *_ANALYZER.terms(_CASE_OR_DIGIT.sub(" ", name))})
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 17)
 def term_index(term: str) -> int:
     """CRC-32 of the term in UTF-8."""
     return zlib.crc32(term.encode())
@@ -108,6 +109,11 @@ def term_index(term: str) -> int:
 def pair_index(left: int, right: int) -> int:
     """The index of two adjacent terms; their order counts."""
     return (left * 0x9E3779B1 + right) & 0xFFFFFFFF
+
+
+@lru_cache(maxsize=256)
+def _title_indices(title: str) -> NDArray[np.uint32]:
+    return np.array([term_index(term) for term in title_terms(title)], np.uint32)
 
 
 def _pair_indices(indices: NDArray[np.uint32]) -> NDArray[np.uint32]:
