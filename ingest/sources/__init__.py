@@ -1,0 +1,120 @@
+"""Files -> pages. What a file is, is read from its first and last bytes, never from its name.
+
+Sources know nothing of processes and limits on time or memory: they run inside the sandbox (see ``ingest.sandbox``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folioscope.domain import Page, Words
+from folioscope.errors import EmptyFile, UnsupportedType
+
+__all__ = ["LONGEST_LOOK", "PDF", "Recognise", "Source", "detect", "open_source", "scale_within"]
+
+PDF = "application/pdf"
+LONGEST_LOOK = 1024
+SUPPORTED = "PDF, PNG, JPEG, WebP, TIFF, GIF and BMP files can be read."
+
+Recognise = Callable[[NDArray[np.uint8], float], Words]
+"""OCR: uint8 [height, width] grey and its resolution in dpi (0: unknown) -> words. Raises `OcrFailed`."""
+
+IMAGES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"II+\x00", "image/tiff"),
+    (b"MM\x00+", "image/tiff"),
+)
+
+OTHERS = (
+    (b"PK\x03\x04", "a ZIP archive or an Office file"),
+    (b"\xd0\xcf\x11\xe0", "an old Office file"),
+    (b"\x00\x00\x01\x00", "an icon"),
+    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 image"),
+    (b"{\\rtf", "an RTF document"),
+    (b"%!PS", "a PostScript file"),
+    (b"<svg", "an SVG drawing"),
+    (b"<!doctype html", "a web page"),
+    (b"<html", "a web page"),
+    (b"<?xml", "an XML file"),
+)
+
+
+class Source(Protocol):
+    """An opened file."""
+
+    media_type: str
+    page_count: int
+
+    def read(self, number: int, recognise: Recognise | None) -> Page:
+        """Page ``number`` (from 1) with its words, by ``recognise`` where it needs OCR. Raises `DocumentError`."""
+        ...
+
+    def render(self, number: int, long_edge: int) -> NDArray[np.uint8]:
+        """uint8 [height, width, 3] RGB, upright; its longer side is ``long_edge`` or less where pixels are limited."""
+        ...
+
+    def close(self) -> None:
+        """Release the file."""
+        ...
+
+
+def detect(head: bytes, tail: bytes = b"") -> str:
+    """The media type of a file by its first and last `LONGEST_LOOK` bytes.
+
+    A PDF's header may come late (within the first 1,024 bytes, as PDF readers have it) or be lost, where its end mark
+    still names it. Raises `EmptyFile` and `UnsupportedType`.
+    """
+    if not head:
+        raise EmptyFile("The file has 0 bytes.", hint="Get it again from where it came from.")
+    for magic, media_type in IMAGES:
+        if head.startswith(magic):
+            return media_type
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[:2] == b"BM" and head[6:10] == bytes(4):
+        return "image/bmp"
+    known = _known_other(head)
+    if known is None and (b"%PDF" in head or b"%%EOF" in tail or b"startxref" in tail):
+        return PDF
+    raise UnsupportedType(f"The file is {known or 'of a type that is not known'}.", hint=SUPPORTED)
+
+
+def _known_other(head: bytes) -> str | None:
+    if head[4:8] == b"ftyp":
+        return "an HEIC, AVIF or video file"
+    start = head.lstrip(b"\xef\xbb\xbf\r\n\t ")[:32].lower()
+    for magic, name in OTHERS:
+        if head.startswith(magic) or start.startswith(magic.lower()):
+            return name
+    return None
+
+
+def open_source(path: Path, password: str | None, *, max_pages: int, max_pixels: int) -> Source:
+    """Open a file by its content. Raises the subclasses of `DocumentError`; ``OSError`` where it can't be read."""
+    with path.open("rb") as file:
+        head = file.read(LONGEST_LOOK)
+        file.seek(max(0, path.stat().st_size - LONGEST_LOOK))
+        tail = file.read(LONGEST_LOOK)
+    media_type = detect(head, tail)
+    if media_type == PDF:
+        from ingest.sources.pdf import PdfSource
+
+        return PdfSource(path, password, max_pages=max_pages, max_pixels=max_pixels)
+    from ingest.sources.image import ImageSource
+
+    return ImageSource(path, media_type, max_pages=max_pages, max_pixels=max_pixels)
+
+
+def scale_within(width: float, height: float, scale: float, max_pixels: int) -> float:
+    """``scale`` or what is left of it so that the raster of ``width`` x ``height`` has at most ``max_pixels``."""
+    return float(min(scale, (0.999 * max_pixels / (width * height)) ** 0.5))
