@@ -124,6 +124,10 @@ class Analyzer(Protocol):
         """Terms in order, with repetitions."""
         ...
 
+    def matches(self, query: str, words: Sequence[str]) -> Mapping[int, int]:
+        """Positions of the words that match the query -> the number of the query's word they match, in order."""
+        ...
+
 
 class TextEncoder(Protocol):
     """Short texts -> unit vectors whose dot product is their similarity."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection
-from functools import cache
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Any
 
 from retrieval.stopwords import STOP_WORDS
@@ -44,6 +45,7 @@ _HYPHENATED = rf"{_WORD}+(?:(?<=[^\W\d])[-\u2010]\n(?=[^\W\d]){_WORD}+)*"
 _TOKEN = re.compile(rf"{_NUMBER}|{_HYPHENATED}")
 _MIXED_TOKEN = re.compile(rf"[{_UNSPACED}](?:\s?[{_UNSPACED}])*|{_NUMBER}|(?:(?![{_UNSPACED}]){_WORD})+")
 _HAS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
+_HYPHENS = ("-", "\u2010", "\u00ad")
 _LINE_HYPHEN = re.compile(r"[-\u2010]\n")
 _SOFT_HYPHEN = re.compile("\u00ad(\n?)")
 
@@ -75,6 +77,25 @@ class TextAnalyzer:
         stop = STOP_WORDS[likeliest]
         return [tuple(_stems(language)[token] for language in languages) for token in tokens if token not in stop]
 
+    def matches(self, query: str, words: Sequence[str]) -> dict[int, int]:
+        """Positions of the words that match the query -> the number, from 0, of the query's word they match.
+
+        ``words``: those of one page in reading order; both parts of a word hyphenated across a line end match.
+        """
+        terms = {term: number for number, terms in enumerate(self.alternatives(query)) for term in terms}
+        tokens = [_tokens(word) for word in words]
+        language = language_of({token for part in tokens for token in part})
+        stop, stems = STOP_WORDS[language], _stems(language)
+
+        def number_of(part: Iterable[str]) -> int | None:
+            return next((terms[stems[token]] for token in part if stems[token] in terms and token not in stop), None)
+
+        found = {position: number for position, part in enumerate(tokens) if (number := number_of(part)) is not None}
+        for position, (word, rest) in enumerate(pairwise(words)):
+            if word[-1:] in _HYPHENS and (number := number_of(_tokens(f"{word}\n{rest}"))) is not None:
+                found[position] = found[position + 1] = number
+        return dict(sorted(found.items()))
+
 
 def split(text: str) -> list[str]:
     """Tokens in order: words joined across hyphenated line ends, plain numbers, character pairs."""
@@ -102,6 +123,11 @@ def plain_number(token: str) -> str:
     if _THOUSANDS_BY_DOTS.fullmatch(token):
         return token.replace(".", "").replace(",", ".")
     return token.replace(",", ".") if _DECIMAL_COMMA.fullmatch(token) else token
+
+
+@lru_cache(maxsize=1 << 16)
+def _tokens(word: str) -> tuple[str, ...]:
+    return tuple(split(word))
 
 
 def _tidy(token: str) -> str:
