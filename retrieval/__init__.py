@@ -2,6 +2,20 @@
 
 from retrieval.channel import Channel
 from retrieval.encoders import analyzer, open_encoder
+from retrieval.fusion import fuse
 from retrieval.indexes import EdgeIndex, MemoryIndex, open_index
+from retrieval.regions import snippet, text_regions
+from retrieval.retriever import Retriever
 
-__all__ = ["Channel", "EdgeIndex", "MemoryIndex", "analyzer", "open_encoder", "open_index"]
+__all__ = [
+    "Channel",
+    "EdgeIndex",
+    "MemoryIndex",
+    "Retriever",
+    "analyzer",
+    "fuse",
+    "open_encoder",
+    "open_index",
+    "snippet",
+    "text_regions",
+]
