@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from folioscope.errors import NotFoundError
-from ingest.sources import SUFFIXES, media_type
+from folioscope.errors import DocumentError, NotFoundError
+from ingest.sources import LONGEST_LOOK, SUPPORTED, detect
 
-SNIFF_BYTES = 2048
+SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def discover(paths: Sequence[Path]) -> Found:
     if not files:
         named = ", ".join(str(path) for path in paths)
         raise NotFoundError(
-            f"There is no document in {named} ({skipped} other files).", hint="Supported: PDF, PNG, JPEG, WebP, TIFF, GIF, BMP."
+            f"There is no document in {named} ({skipped} other files).", hint=SUPPORTED
         )
     return Found(tuple(files), skipped)
 
@@ -62,9 +62,10 @@ def _is_document(path: Path) -> bool:
         return True
     try:
         with path.open("rb") as stream:
-            return media_type(stream.read(SNIFF_BYTES)) is not None
-    except OSError:
+            detect(stream.read(LONGEST_LOOK))
+    except (OSError, DocumentError):
         return False
+    return True
 
 
 def _nearby(path: Path) -> str:

@@ -30,7 +30,8 @@ from ingest.files import Files
 from ingest.folder import DataFolder
 from ingest.pipeline import Event, Pipeline
 from ingest.sandbox import Limits, Ocr, Sandbox
-from retrieval import Channel, Retriever, open_encoder, open_index
+from retrieval import Channel, open_encoder, open_index
+from retrieval.retriever import Retriever
 
 if TYPE_CHECKING:
     from ingest.jobs import Jobs

@@ -1,0 +1,318 @@
+"""The opened data folder, end to end: real PDFs, real child processes, real Qdrant Edge, real DBOS."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from folioscope.domain import PageKey, Where
+from folioscope.errors import CollectionNotFound, DocumentNotFound, NotFoundError
+from folioscope.settings import Settings
+from ingest import Event, Library
+
+MakePdf = Callable[..., Path]
+
+
+def settings(folder: Path, **more) -> Settings:
+    return Settings(data_dir=folder, **{"channels": ("lexical",), "workers": 2, **more})
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    with Library(settings=settings(tmp_path / "data")) as opened:
+        yield opened
+
+
+def found(library: Library, query: str, **more) -> list[tuple[str, int]]:
+    hits = library.retriever().search(query, k=10, **more).hits
+    return [(hit.document.filename, hit.page) for hit in hits]
+
+
+def test_a_folder_becomes_searchable_and_bad_files_fail_alone(library: Library, make_pdf: MakePdf, tmp_path: Path) -> None:
+    make_pdf("docs/tides.pdf", ["The harbour master keeps the tide tables.", "Lighthouses burn paraffin."])
+    make_pdf("docs/sub/bread.pdf", ["Sourdough needs patience and rye flour."])
+    (tmp_path / "docs/broken.pdf").write_bytes(b"%PDF-1.7 and then nothing that makes sense")
+    (tmp_path / "docs/empty.pdf").write_bytes(b"")
+    (tmp_path / "docs/notes.txt").write_text("not a document")
+    events: list[Event] = []
+    library.listen(events.append)
+    report = library.ingest([tmp_path / "docs"])
+    by_name = {outcome.filename: outcome for outcome in report.outcomes}
+    assert report.skipped == 1
+    assert by_name["tides.pdf"].status == "ready"
+    assert by_name["tides.pdf"].pages == 2
+    assert by_name["bread.pdf"].status == "ready"
+    assert by_name["broken.pdf"].problem is not None
+    assert by_name["broken.pdf"].problem.code == "document_corrupt"
+    assert by_name["empty.pdf"].problem is not None
+    assert by_name["empty.pdf"].problem.code == "document_empty"
+    assert {outcome.filename for outcome in report.failed} == {"broken.pdf", "empty.pdf"}
+    assert found(library, "paraffin lighthouse") == [("tides.pdf", 2)]
+    assert found(library, "rye")[0] == ("bread.pdf", 1)
+    assert {event.kind for event in events} == {"queued", "pages", "ready", "failed"}
+    (job,) = library.jobs()
+    assert (job.state, job.ready, job.failed) == ("done", 2, 2)
+    assert {document.status for document in library.documents()} == {"ready", "failed"}
+
+
+def test_duplicates_versions_and_deletion_leave_no_ghost(library: Library, make_pdf: MakePdf, tmp_path: Path) -> None:
+    path = make_pdf("report.pdf", ["Revenue was seventeen zorkmids.", "The outlook is bright."])
+    copy = tmp_path / "copy.pdf"
+    copy.write_bytes(path.read_bytes())
+    (first,) = library.ingest([path]).outcomes
+    (again,) = library.ingest([copy]).outcomes
+    assert (again.status, again.document_id) == ("duplicate", first.document_id)
+    make_pdf("report.pdf", ["Revenue was eighteen quatloos."])
+    (second,) = library.ingest([path]).outcomes
+    assert (second.status, second.document_id, second.version) == ("ready", first.document_id, 2)
+    assert found(library, "zorkmids") == []
+    assert found(library, "quatloos") == [("report.pdf", 1)]
+    collection = library.collection()
+    assert len(library.channels(collection.id)["lexical"].index) == 1
+    originals = [path for path in library.files.originals.rglob("*") if path.is_file()]
+    assert len(originals) == 1  # the first version's is gone
+    library.image(PageKey(first.document_id, 2, 1), 300)
+    library.remove("report.pdf")
+    assert found(library, "quatloos") == []
+    assert len(library.channels(collection.id)["lexical"].index) == 0
+    assert not [path for path in library.folder.path.rglob("*") if path.is_file() and path.suffix in (".jpg", ".pdf")]
+    assert not [path for path in library.files.originals.rglob("*") if path.is_file()]
+    with pytest.raises(DocumentNotFound):
+        library.document("report.pdf")
+
+
+def test_filters_on_documents_and_metadata(library: Library, make_pdf: MakePdf) -> None:
+    old = make_pdf("old.pdf", ["Budget of the lighthouse."])
+    new = make_pdf("new.pdf", ["Budget of the harbour."])
+    library.ingest([old], metadata={"year": 2019, "final": True})
+    library.ingest([new], metadata={"year": 2024, "final": False})
+    assert {name for name, _ in found(library, "budget")} == {"old.pdf", "new.pdf"}
+    assert found(library, "budget", where=Where(metadata={"year": 2024})) == [("new.pdf", 1)]
+    only = frozenset({library.document("old.pdf").id})
+    assert found(library, "budget", where=Where(documents=only)) == [("old.pdf", 1)]
+    assert found(library, "budget", where=Where(documents=only, metadata={"final": False})) == []
+
+
+def test_an_encrypted_document_waits_for_its_password(library: Library, tmp_path: Path) -> None:
+    import pymupdf
+
+    path = tmp_path / "secret.pdf"
+    with pymupdf.open() as pdf:
+        pdf.new_page().insert_text((50, 50), "The vault opens at midnight.")
+        pdf.save(path, encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="sesame", owner_pw="owner")
+    (locked,) = library.ingest([path]).outcomes
+    assert locked.problem is not None
+    assert locked.problem.code == "document_encrypted"
+    (wrong,) = library.ingest([path], password="guess").outcomes
+    assert wrong.problem is not None
+    assert wrong.problem.code == "document_encrypted"
+    (opened,) = library.ingest([path], password="sesame").outcomes
+    assert opened.status == "ready"
+    assert found(library, "midnight vault") == [("secret.pdf", 1)]
+    image = library.image(PageKey(opened.document_id, opened.version, 1), 200)
+    assert image.shape[2] == 3
+    assert max(image.shape) == 200
+    (again,) = library.reingest(["secret.pdf"]).outcomes  # the password was kept
+    assert again.status == "ready"
+
+
+def test_reingesting_makes_a_version_and_a_failed_file_can_be_mended(library: Library, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["First light."])
+    library.ingest([path])
+    (outcome,) = library.reingest(["a.pdf"]).outcomes
+    assert (outcome.status, outcome.version) == ("ready", 2)
+    assert found(library, "light") == [("a.pdf", 1)]
+    path.write_bytes(b"%PDF-1.4 broken")
+    (failed,) = library.ingest([path]).outcomes
+    assert failed.status == "failed"
+    assert library.document("a.pdf").status == "ready"
+    assert found(library, "light") == [("a.pdf", 1)]
+
+
+def test_the_semantic_channel_fills_in_behind(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("cars.pdf", ["The automobile would not start in the frost.", "Tulips bloom in April."])
+    with Library(settings=settings(tmp_path / "data", channels=("lexical", "semantic"))) as library:
+        library.ingest([path], wait=True)
+        coverage = library.documents()[0].coverage
+        assert {name: share.share for name, share in coverage.items()} == {"lexical": 1.0, "semantic": 1.0}
+        result = library.retriever().search("car trouble in winter", k=1)
+        assert result.hits[0].page == 1
+        assert "semantic" in result.hits[0].scores
+        assert result.coverage["semantic"].share == 1.0
+
+
+def test_what_is_left_goes_on_when_opened_again(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", [f"Page {n} speaks of topic{n}." for n in range(40)])
+    with Library(settings=settings(tmp_path / "data", channels=("lexical", "semantic"))) as library:
+        library.ingest([path])
+    with Library(settings=settings(tmp_path / "data", channels=("lexical", "semantic"))) as library:
+        library.run_outstanding()
+        assert library.documents()[0].coverage["semantic"].share == 1.0
+        (job,) = library.jobs()
+        assert job.state == "done"
+
+
+def test_absent_weights_turn_the_semantic_channel_off_and_nothing_else(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["The lamp is lit."])
+    off = settings(tmp_path / "data", channels=("lexical", "semantic"), semantic_model=str(tmp_path / "nowhere"))
+    with Library(settings=off) as library:
+        library.ingest([path], wait=True)
+        assert "semantic" in library.unavailable
+        result = library.retriever().search("lamp")
+        assert [hit.page for hit in result.hits] == [1]
+        assert any("semantic" in note for note in result.notes)
+        assert library.documents()[0].coverage["semantic"].done == 0
+
+
+def test_missing_paths_and_empty_folders(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "report.pdf").write_bytes(b"x")
+    with pytest.raises(NotFoundError, match=r"Did you mean .*report\.pdf"):
+        library.ingest([tmp_path / "reprot.pdf"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFoundError, match="no document"):
+        library.ingest([tmp_path / "empty"])
+    with pytest.raises(CollectionNotFound):
+        library.retriever("nowhere")
+
+
+def test_cancelling_a_job_gives_up_what_is_not_read(library: Library, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"d{n}.pdf", [f"words of page {p}" for p in range(150)]) for n in range(4)]
+
+    def cancel(event: Event) -> None:
+        if event.kind == "pages":
+            library.cancel(library.jobs()[0].id)
+
+    library.listen(cancel)
+    report = library.ingest(paths)
+    statuses = [outcome.status for outcome in report.outcomes]
+    assert "cancelled" in statuses
+    assert library.jobs()[0].state == "cancelled"
+    ready = [outcome.pages for outcome in report.outcomes if outcome.status == "ready"]
+    collection = library.collection()
+    assert len(library.channels(collection.id)["lexical"].index) == sum(ready)
+
+
+def test_two_collections_keep_apart(library: Library, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["Shared words."])
+    library.ingest([path], collection="one")
+    library.ingest([path], collection="two")
+    assert len(library.documents("one")) == len(library.documents("two")) == 1
+    library.remove_collection("one")
+    with pytest.raises(CollectionNotFound):
+        library.documents("one")
+    hits = library.retriever("two").search("shared words").hits
+    assert [hit.page for hit in hits] == [1]
+    assert library.files.path(library.documents("two")[0].sha256).exists()
+
+
+def test_postgres_holds_catalog_and_jobs(tmp_path: Path, make_pdf: MakePdf, postgres_url: str) -> None:
+    path = make_pdf("a.pdf", ["The lamp is lit.", "The tide is out."])
+    with Library(settings=settings(tmp_path / "data", database_url=postgres_url)) as library:
+        (outcome,) = library.ingest([path]).outcomes
+        assert outcome.status == "ready"
+        assert found(library, "tide") == [("a.pdf", 2)]
+    assert not list((tmp_path / "data").glob("*.sqlite*"))
+
+
+INGEST = """
+import sys
+from pathlib import Path
+from folioscope.settings import Settings
+from ingest import Library
+with Library(settings=Settings(data_dir=Path(sys.argv[1]), channels=("lexical",), workers=2)) as library:
+    library.listen(lambda event: print(event.kind, flush=True))
+    library.ingest([Path(p) for p in sys.argv[2:]])
+"""
+
+
+def test_killed_in_the_middle_it_goes_on_and_nothing_is_doubled(tmp_path: Path, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"d{n}.pdf", [f"common words and d{n}p{p}x" for p in range(1, 301)]) for n in range(2)]
+    data = tmp_path / "data"
+    command = [sys.executable, "-c", INGEST, str(data), *map(str, paths)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while process.stdout.readline().strip() != "pages":
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    _no_child_left(data)
+    with Library(settings=settings(data)) as library:
+        before = {document.filename: document.status for document in library.documents()}
+        assert set(before) <= {"d0.pdf", "d1.pdf"}
+        assert "processing" in before.values() or "queued" in before.values()
+        library.ingest(paths)
+        library.run_outstanding()
+        for document in library.documents():
+            assert (document.status, document.pages) == ("ready", 300)
+            rows = [page.number for page in library.catalog.pages(document.id, document.version)]
+            assert rows == list(range(1, 301))
+        assert len(library.documents()) == 2
+        assert len(library.channels(library.collection().id)["lexical"].index) == 600
+        assert found(library, "d1p299x") == [("d1.pdf", 299)]
+
+
+def _no_child_left(data: Path) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if not _processes_naming(str(data)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(_processes_naming(str(data)))
+
+
+def _processes_naming(text: str) -> list[str]:
+    found_ones = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if text in line:
+                found_ones.append(line)
+    return found_ones
+
+
+def test_stopping_finishes_the_current_pages_and_the_rest_stays_outstanding(tmp_path: Path, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"d{n}.pdf", [f"page {p}" for p in range(200)]) for n in range(3)]
+    with Library(settings=settings(tmp_path / "data", workers=1)) as library:
+        library.listen(lambda event: library.stop() if event.kind == "pages" else None)
+        report = library.ingest(paths)
+        assert "queued" in {outcome.status for outcome in report.outcomes}
+    with Library(settings=settings(tmp_path / "data", workers=1)) as library:
+        library.run_outstanding()
+        assert {document.status for document in library.documents()} == {"ready"}
+
+
+def test_a_fault_of_ours_fails_that_document_and_says_so(library: Library, make_pdf: MakePdf, monkeypatch) -> None:
+    paths = [make_pdf("good.pdf", ["Fine words."]), make_pdf("odd.pdf", ["Odd words."])]
+    add_pages = library.catalog.add_pages
+
+    def faulty(document_id: str, version: int, batch) -> None:
+        if "Odd" in batch[0].words.text():
+            raise ZeroDivisionError("a bug")
+        add_pages(document_id, version, batch)
+
+    monkeypatch.setattr(library.catalog, "add_pages", faulty)
+    report = library.ingest(paths)
+    by_name = {outcome.filename: outcome for outcome in report.outcomes}
+    assert by_name["good.pdf"].status == "ready"
+    assert by_name["odd.pdf"].problem is not None
+    assert by_name["odd.pdf"].problem.code == "internal_error"
+    assert found(library, "odd") == []
+
+
+def test_progress_is_published_with_the_workflow(library: Library, make_pdf: MakePdf) -> None:
+    from dbos import DBOS
+
+    (outcome,) = library.ingest([make_pdf("a.pdf", ["One.", "Two."])]).outcomes
+    progress = DBOS.get_event(f"{outcome.document_id}.{outcome.version}", "progress")
+    assert progress == {"kind": "ready", "done": 2, "total": 2}
+    json.dumps(progress)
