@@ -103,5 +103,5 @@ def test_matches_number_the_words_of_the_query():
 
 
 def test_a_keyword_matches_on_a_page_in_another_language():
-    page = "Die Verträge sind von den Parteien und der Bank nicht gekündigt worden".split()
+    page = ["Die", "Verträge", "sind", "von", "den", "Parteien", "und", "der", "Bank", "nicht", "gekündigt", "worden"]
     assert ANALYZER.matches("Vertrag", page) == {1: 0}

@@ -86,8 +86,7 @@ def test_the_snippet_is_the_passage_that_answers():
 def test_the_snippet_starts_with_a_sentence_where_one_is_near():
     page = lines(*["Lorem ipsum dolor sit amet."] * 20, "In that year the firm had revenue.", *["Lorem ipsum."] * 20)
     text = snippet(page, "What revenue did the firm have?", ANALYZER)
-    assert text.startswith("… Lorem ipsum")
-    assert "In that year the firm had revenue." in text
+    assert text.startswith("… In that year the firm had revenue. Lorem ipsum.")
 
 
 def test_the_snippet_of_a_page_without_a_match_is_its_start():
