@@ -20,7 +20,7 @@ demo: $(VENV)/.core ## install the core, read the sample documents, answer a que
 	@$(BIN)/folioscope demo
 
 test: $(VENV)/.dev ## install what the tests need and run all of them
-	@command -v tesseract >/dev/null || echo "tesseract is not on the PATH: the tests that run it are skipped, those of rapidocr are not."
+	@command -v tesseract >/dev/null || echo "tesseract is not on the PATH: its tests will be skipped (apt install tesseract-ocr)."
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev ## ruff, mypy and the rules of who imports whom
