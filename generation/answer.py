@@ -23,7 +23,6 @@ from folioscope.domain import (
     Quote,
     Segment,
     Where,
-    Words,
 )
 from folioscope.errors import QueryError
 from folioscope.ports import AnswerModel, PageImages, Searcher
