@@ -89,14 +89,14 @@ def prose(
     return float(room.y1 - spare)
 
 
-def title(page: Any, y: float, text: str, size: float = 29) -> float:
+def title(page: Any, y: float, text: str) -> float:
     """A page's title in serif, and where it ends."""
-    return prose(page, y, f"<p>{text}</p>", size=size, leading=1.15) + 2
+    return prose(page, y, f"<p>{text}</p>", size=29, leading=1.15) + 2
 
 
-def heading(page: Any, y: float, text: str, colour: Colour = INK, x: float = LEFT) -> float:
+def heading(page: Any, y: float, text: str, colour: Colour) -> float:
     """A heading in bold sans with its baseline 12 points below ``y``; returns where text may start."""
-    label(page, x, y + 12, text, 11.4, colour, "bold")
+    label(page, LEFT, y + 12, text, 11.4, colour, "bold")
     return y + 21
 
 
@@ -107,16 +107,15 @@ def table(
     rows: Sequence[Sequence[str]],
     *,
     widths: Sequence[float],
-    x: float = LEFT,
     align: Sequence[Align] | None = None,
     row_height: float = 19,
-    accent: Colour = INK,
+    accent: Colour,
     bold_rows: Sequence[int] = (),
     tint_column: int | None = None,
 ) -> float:
     """A ruled table of one-line cells; text columns to the left, numbers to the right unless told. Returns its end."""
     aligns = align or ["left", *["right"] * (len(head) - 1)]
-    edges = [x + sum(widths[:i]) for i in range(len(widths) + 1)]
+    edges = [LEFT + sum(widths[:i]) for i in range(len(widths) + 1)]
     end = y + row_height * (len(rows) + 1)
     if tint_column is not None:
         area = pymupdf.Rect(edges[tint_column] + 8, y - 2, edges[tint_column + 1] + 6, end)
@@ -129,7 +128,7 @@ def table(
             at = {"left": edges[i], "right": edges[i + 1], "centre": (edges[i] + edges[i + 1]) / 2}[side]
             label(page, at, top + row_height * 0.66, cell, 8.8, colour, font, side)
         rule = (accent, 1.1) if number == 0 else (LINE, 0.5)
-        page.draw_line((x, top + row_height), (edges[-1], top + row_height), color=rule[0], width=rule[1])
+        page.draw_line((LEFT, top + row_height), (edges[-1], top + row_height), color=rule[0], width=rule[1])
     return end
 
 
@@ -149,9 +148,7 @@ def text_table(
     return y
 
 
-def axes(
-    page: Any, area: Any, caption: str, top: float, step: float, unit: str, gap: str = ""
-) -> Callable[[float], float]:
+def axes(page: Any, area: Any, caption: str, top: float, step: float, unit: str) -> Callable[[float], float]:
     """Caption, grid lines from 0 to ``top`` and their figures; returns the height at which a value is drawn."""
 
     def height(value: float) -> float:
@@ -161,7 +158,7 @@ def axes(
     for i in range(int(top / step) + 1):
         y = height(i * step)
         page.draw_line((area.x0, y), (area.x1, y), color=INK if i == 0 else LINE, width=0.8 if i == 0 else 0.5)
-        label(page, area.x0 - 6, y + 2.8, f"{i * step:g}{gap}{unit}", 7.8, GREY, align="right")
+        label(page, area.x0 - 6, y + 2.8, f"{i * step:g}{unit}", 7.8, GREY, align="right")
     return height
 
 
@@ -195,7 +192,7 @@ def line_chart(
     colour: Colour,
 ) -> None:
     """One line with dots, each value in percent above its dot."""
-    height = axes(page, area, caption, top, step, "%", " ")
+    height = axes(page, area, caption, top, step, " %")
     pitch = (area.x1 - area.x0) / len(points)
     dots = [pymupdf.Point(area.x0 + pitch * (i + 0.5), height(value)) for i, (_, value) in enumerate(points)]
     page.draw_polyline(dots, color=colour, width=1.8)

@@ -88,11 +88,11 @@ def station(page: Any, x: float, y: float, scale: float) -> list[tuple[float, fl
     box(-4, 20, 4, 290, (0.80, 0.82, 0.86))  # mast
     box(-92, 16, 92, 23, (0.88, 0.90, 0.93))  # cross arm
     box(-87, -10, -83, 16)  # shaft of the wind cups
-    for dx, turn in ((-30, 0.0), (22, math.pi), (4, 0.5)):
-        page.draw_line(at(-85, -10), at(-85 + dx, -10 + turn), color=INK, width=1.2 * scale)
+    for dx in (-30, 22, 4):
+        page.draw_line(at(-85, -10), at(-85 + dx, -10), color=INK, width=1.2 * scale)
         cup(page, at(-85 + dx, -10), 9.5 * scale * (0.75 if abs(dx) < 10 else 1), dx < 0)
     page.draw_circle(at(-85, -11), 4 * scale, color=INK, fill=SLATE, width=0.9 * scale)
-    box(83, -8, 87, 16)  # shaft of the vane
+    box(83, -10, 87, 16)  # shaft of the vane
     page.draw_line(at(48, -10), at(112, -10), color=INK, width=1.6 * scale)
     shape([(40, -10), (54, -16), (54, -4)], SLATE)
     shape([(98, -10), (108, -28), (128, -28), (120, -10), (128, 8), (108, 8)])
@@ -120,7 +120,7 @@ def station(page: Any, x: float, y: float, scale: float) -> list[tuple[float, fl
     box(-14, 244, 14, 262, (0.70, 0.73, 0.79))  # clamp
     for dx in (-10, 10):
         page.draw_circle(at(dx, 253), 3 * scale, color=INK, fill=WHITE, width=0.8 * scale)
-    anchors = ((-115, -10), (118, -20), (-62, 72), (80, 86), (84, 176), (-36, 180), (-20, 200), (14, 250))
+    anchors = ((-115, -10), (118, -20), (-62, 72), (80, 86), (84, 176), (-36, 168), (-20, 200), (14, 253))
     return [at(*anchor) for anchor in anchors]
 
 
@@ -141,10 +141,9 @@ def parts(page: Any) -> None:
         it clicks. The box also holds the indoor display, its mains adapter and a 10 mm spanner.</p>""",
     )
     page.draw_rect((LEFT, y + 6, RIGHT, y + 436), color=None, fill=PANEL)
-    places = station(page, (LEFT + RIGHT) / 2, y + 82, 1.12)
-    tags = ((-168, -10), (172, -30), (-160, 78), (166, 84), (166, 178), (-160, 172), (-160, 214), (150, 252))
-    for number, (place, tag) in enumerate(zip(places, tags, strict=True), start=1):
-        spot = ((LEFT + RIGHT) / 2 + tag[0] * 1.12, y + 82 + tag[1] * 1.12)
+    middle = (LEFT + RIGHT) / 2
+    for number, place in enumerate(station(page, middle, y + 82, 1.12), start=1):
+        spot = (middle + (180 if place[0] > middle else -180), place[1])
         page.draw_line(spot, place, color=SLATE, width=0.8)
         page.draw_circle(place, 1.8, color=None, fill=SLATE)
         page.draw_circle(spot, 10, color=None, fill=SLATE)
