@@ -116,9 +116,10 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """16-bit samples keep their scale; 32-bit and floating ones are stretched over their own range."""
+    """16-bit samples keep their scale, unless 8 bits hold them; others are stretched over their own range."""
     if grey.dtype.itemsize == 2:
-        return (grey.astype(np.uint16) // 256).astype(np.uint8)
+        wide = grey.astype(np.uint16)
+        return (wide // (256 if wide.max() > 255 else 1)).astype(np.uint8)
     values = np.nan_to_num(grey.astype(np.float64))
     low, high = float(values.min()), float(values.max())
     return np.multiply(values - low, 255 / (high - low) if high > low else 0.0).astype(np.uint8)
@@ -126,4 +127,4 @@ def _eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def _plain(error: Exception, path: Path) -> str:
     """What Pillow says, without the path of the file, which is nobody's business."""
-    return "its structure is damaged" if str(path) in str(error) else str(error)
+    return "it is damaged or of a kind that is not understood" if str(path) in str(error) else str(error)
