@@ -187,6 +187,7 @@ pages = st.lists(st.lists(word, min_size=3, max_size=9), min_size=5, max_size=12
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(pages, st.data())
 def test_a_true_quote_is_always_found(words: Words, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(words) - 1))
@@ -198,12 +199,13 @@ def test_a_true_quote_is_always_found(words: Words, data: st.DataObject) -> None
     assert all(box == Box(*np.clip(box, 0, 1)) for box in match.boxes)
 
 
+@settings(max_examples=50, deadline=None)
 @given(pages, st.lists(st.text("αβγδεζ", min_size=3, max_size=8), min_size=1, max_size=30))
 def test_an_absent_quote_is_never_drawn(words: Words, quote: list[str]) -> None:
     assert verify(" ".join(quote), words) == Match("unverified")
 
 
-@settings(max_examples=200)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(LETTERS, min_size=3, max_size=9), min_size=40, max_size=60, unique=True), st.data())
 def test_two_wrong_words_of_thirty_are_found_and_not_drawn(texts: list[str], data: st.DataObject) -> None:
     words = page(*[" ".join(texts[i : i + 8]) for i in range(0, len(texts), 8)])
@@ -218,6 +220,7 @@ def test_two_wrong_words_of_thirty_are_found_and_not_drawn(texts: list[str], dat
     assert inside == set(range(start, start + 30)) - {start + i for i in wrong}
 
 
+@settings(max_examples=50, deadline=None)
 @given(pages, st.data())
 def test_a_changed_number_is_never_drawn(words: Words, data: st.DataObject) -> None:
     at = [i for i, text in enumerate(words.texts) if text.isdigit()]

@@ -1,0 +1,191 @@
+"""The answering model that needs nothing: it picks the passages that answer and quotes them.
+
+No word of its answer is its own. A passage (sentence, list item, table row) scores by
+
+    own      the share of the question's terms that it contains, each weighted by its rarity among the passages
+    around   the same for what names it (the table's header and caption, the heading, the sentence before) and the file
+             name, terms of its own left out
+    alike    the similarity of its embedding to the question's, where a text encoder is at hand
+    kind     whether it has what the question asks for: a number, a date, a name
+    page     its page's retrieval score, relative to the best one
+
+The confidence is a logistic function of the best passage's parts; under `THRESHOLD` the pages are said not to answer.
+Weights and threshold were fitted on 236 questions about 44 documents; docs/experiments-answers.md says how, and how
+weak the signal is.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePath
+
+from folioscope.domain import Draft, DraftSegment, GivenPage, Quote
+from folioscope.ports import Analyzer, TextEncoder
+from generation.sentences import Passage, passages, text
+
+MOST = 3
+"""Passages in an answer."""
+
+NEAR_BEST = 0.85
+"""A further passage is taken when its score reaches this share of the best one's."""
+
+ENCODED = 24
+"""Passages whose embeddings are made: the best by the other parts. About 0.1 s on two cores."""
+
+WEIGHTS = {"own": 1.0, "around": 0.5, "alike": 1.0, "kind": 0.2, "page": 0.2, "pair": 0.2, "heading": -0.3}
+
+THRESHOLD = 0.5
+
+_DATE = re.compile(
+    r"\b(?:1[5-9]|20)\d\d\b|\b(?:jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)[a-z]*\b|\b\d\d?[:/.]\d\d", re.I
+)
+_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen)\b", re.I)
+_ASKS_DATE = re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|month|day)\b", re.I)
+_ASKS_NUMBER = re.compile(
+    r"\bhow (?:many|much|long|old|high|large|big|far)\b|\b(?:number|amount|percentage|percent|rate|ratio|value|cost"
+    r"|price|expense|revenue|income|salary|fees?|temperature|phone|telephone)\b|%|\$",
+    re.I,
+)
+_ASKS_NAME = re.compile(r"\bwho(?:m|se)?\b", re.I)
+_NAME = re.compile(r"(?<=\s)[A-Z][\w.]+\s+[A-Z]\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A passage of the ``page``-th given page, the parts of its score (0-1 each) and their weighted sum."""
+
+    page: int
+    passage: Passage
+    parts: dict[str, float]
+    score: float
+
+
+class Extractive:
+    """Implements `folioscope.ports.AnswerModel`."""
+
+    name = "extractive"
+
+    def __init__(self, analyzer: Analyzer, encoder: TextEncoder | None = None) -> None:
+        self.analyzer = analyzer
+        self.encoder = encoder
+
+    def draft(self, question: str, pages: Sequence[GivenPage]) -> Draft:
+        """One to three passages, best first; none when too little speaks for the best."""
+        ranked = self.rank(question, pages)
+        if not ranked:
+            return Draft((), confidence=0.0)
+        sure = confidence(ranked[0])
+        if sure < THRESHOLD:
+            return Draft((), confidence=sure)
+        chosen = [found for found in ranked[:MOST] if found.score >= NEAR_BEST * ranked[0].score]
+        asked = set(self.analyzer.terms(question))
+        return Draft(tuple(self._segment(found, pages[found.page], asked) for found in chosen), confidence=sure)
+
+    def rank(self, question: str, pages: Sequence[GivenPage]) -> list[Scored]:
+        """All passages of the pages that share a term with the question, best first; no text twice."""
+        asked = self.analyzer.terms(question)
+        found = [(i, passage) for i, page in enumerate(pages) for passage in passages(page.words)]
+        own = [set(self.analyzer.terms(text(pages[i].words, (*p.label, *p.words)))) for i, p in found]
+        rarity = _rarity(set(asked), own)
+        scored = [
+            Scored(i, passage, parts, _weigh(parts))
+            for (i, passage), parts in zip(found, self._parts(question, asked, pages, found, own, rarity), strict=True)
+            if parts["own"] > 0
+        ]
+        scored.sort(key=lambda one: -one.score)
+        return self._with_similarity(question, pages, _distinct(scored, pages))
+
+    def _parts(
+        self,
+        question: str,
+        asked: Sequence[str],
+        pages: Sequence[GivenPage],
+        found: Sequence[tuple[int, Passage]],
+        own: Sequence[set[str]],
+        rarity: dict[str, float],
+    ) -> list[dict[str, float]]:
+        best = max((page.score for page in pages), default=0.0) or 1.0
+        names = [set(self.analyzer.terms(re.sub(r"[_.-]", " ", PurePath(p.document.filename).stem))) for p in pages]
+        pairs = set(pairwise(asked))
+        out = []
+        for n, ((i, passage), terms) in enumerate(zip(found, own, strict=True)):
+            words = pages[i].words
+            before = own[n - 1] if passage.kind == "sentence" and n and found[n - 1][0] == i else set()
+            around = names[i] | before | set(self.analyzer.terms(text(words, passage.header + passage.context)))
+            out.append(
+                {
+                    "own": sum(rarity[term] for term in terms & rarity.keys()),
+                    "around": sum(rarity[term] for term in (around - terms) & rarity.keys()),
+                    "kind": float(_has_what_is_asked(question, text(words, passage.words))),
+                    "page": max(pages[i].score, 0.0) / best,
+                    "pair": sum(a in terms and b in terms for a, b in pairs) / max(len(pairs), 1),
+                    "heading": float(passage.kind == "heading"),
+                }
+            )
+        return out
+
+    def _with_similarity(self, question: str, pages: Sequence[GivenPage], ranked: list[Scored]) -> list[Scored]:
+        """The best passages scored again with their embeddings; the others left out when there is an encoder."""
+        if self.encoder is None or not ranked:
+            return ranked
+        ranked = ranked[:ENCODED]
+        texts = [
+            text(pages[one.page].words, one.passage.header + one.passage.label + one.passage.words) for one in ranked
+        ]
+        vectors = self.encoder.encode_texts([question, *texts])
+        out = []
+        for one, alike in zip(ranked, (vectors[1:] @ vectors[0]).tolist(), strict=True):
+            parts = {**one.parts, "alike": max(alike, 0.0)}
+            out.append(Scored(one.page, one.passage, parts, _weigh(parts)))
+        return sorted(out, key=lambda one: -one.score)
+
+    def _segment(self, found: Scored, page: GivenPage, asked: set[str]) -> DraftSegment:
+        """The passage, after the label that names it and the header where the question speaks of a column."""
+        quoted = [text(page.words, found.passage.words)]
+        if found.passage.label:
+            quoted.insert(0, text(page.words, found.passage.label))
+        header = text(page.words, found.passage.header)
+        if asked & set(self.analyzer.terms(header)) - set(self.analyzer.terms(quoted[-1])):
+            quoted.insert(0, header)
+        return DraftSegment(" | ".join(quoted), tuple(Quote(quote, found.page) for quote in quoted))
+
+
+def confidence(best: Scored) -> float:
+    """0-1: how much speaks for the best passage being an answer."""
+    return 1 / (1 + math.exp(-(best.score - 1.0)))
+
+
+def _rarity(asked: set[str], own: Sequence[set[str]]) -> dict[str, float]:
+    """The weight of each of the question's terms, by how few passages have it; together 1."""
+    count = Counter(term for terms in own for term in terms & asked)
+    weights = {term: math.log(1 + (len(own) - count[term] + 0.5) / (count[term] + 0.5)) for term in asked}
+    total = sum(weights.values()) or 1.0
+    return {term: weight / total for term, weight in weights.items()}
+
+
+def _weigh(parts: dict[str, float]) -> float:
+    return sum(WEIGHTS[name] * value for name, value in parts.items())
+
+
+def _distinct(scored: Sequence[Scored], pages: Sequence[GivenPage]) -> list[Scored]:
+    """The first of each text."""
+    seen: dict[str, Scored] = {}
+    for one in scored:
+        seen.setdefault(text(pages[one.page].words, one.passage.label + one.passage.words).casefold(), one)
+    return list(seen.values())
+
+
+def _has_what_is_asked(question: str, passage: str) -> bool:
+    """Whether the passage has a date, a number or a name where the question (in English) asks for one."""
+    if _ASKS_DATE.search(question):
+        return bool(set(_DATE.findall(passage)) - set(_DATE.findall(question)))
+    if _ASKS_NUMBER.search(question):
+        return bool(_NUMBER.search(passage))
+    if _ASKS_NAME.search(question):
+        return bool(_NAME.search(passage))
+    return False
