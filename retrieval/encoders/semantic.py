@@ -88,7 +88,7 @@ def chunk_ranges(ends: NDArray[np.int64], length: int, stride: int) -> list[tupl
     """Ranges of whole words of at most ``length`` tokens, their starts about ``stride`` tokens apart.
 
     ``ends``: int64 [words], the number of tokens up to each word's end. A word of more tokens is a chunk of its own.
-    No word is left out; no chunk lies within the one before it.
+    No word is left out.
     """
     ranges: list[tuple[int, int]] = []
     words = len(ends)

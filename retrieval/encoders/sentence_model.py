@@ -64,7 +64,6 @@ class SentenceModel:
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
-        self._pad = int((tokenizer.padding or {}).get("pad_id", 0))
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
@@ -89,6 +88,7 @@ class SentenceModel:
             weights = packed(read_safetensors(self.weights))
             values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
             options.add_external_initializers(list(weights), values)
+            self._kept = values  # onnxruntime does not promise to copy them
         return onnxruntime.InferenceSession(str(self.graph), options, providers=["CPUExecutionProvider"])
 
     @cached_property
@@ -121,7 +121,7 @@ class SentenceModel:
         rows = [[*before, *text[:room], *after] for text in texts]
         lengths = np.array([len(row) for row in rows])
         mask = np.arange(lengths.max()) < lengths[:, None]
-        ids = np.full(mask.shape, self._pad, np.int64)
+        ids = np.zeros(mask.shape, np.int64)  # what stands where the mask is 0 plays no part
         ids[mask] = np.concatenate(rows)
         states = self.run(ids, mask)
         if states.ndim == 3:
