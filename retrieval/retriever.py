@@ -33,8 +33,8 @@ from retrieval.regions import snippet, text_regions
 class Retriever:
     """Implements `folioscope.ports.Searcher` over the channels of one collection; safe in any number of threads.
 
-    ``fusion`` and ``weights`` (> 0; 1 for a channel that is not named) are handed to `fuse`. ``candidates``: pages asked of
-    each channel. ``notes``: for each channel that the collection wants and that can't be used here, the reason.
+    ``fusion`` and ``weights`` (> 0; 1 for a channel that is not named) are handed to `fuse`. ``candidates``: pages
+    asked of each channel. ``notes``: for each channel that the collection wants and that can't be used, the reason.
     """
 
     def __init__(
