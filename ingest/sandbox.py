@@ -133,11 +133,14 @@ class Sandbox:
         self.closed = True
         for child in list(self._children):
             child.kill()
-        for _ in range(self._free.qsize()):
-            with contextlib.suppress(queue.Empty):
+        places = 0
+        with contextlib.suppress(queue.Empty):
+            while True:
                 if idle := self._free.get_nowait():
                     self.discard(idle)
-                self._free.put(None)  # whoever waits in `open` comes to know
+                places += 1
+        for _ in range(places):
+            self._free.put(None)  # whoever waits in `open` comes to know
         self._starter.shutdown()
 
     def __enter__(self) -> Sandbox:
