@@ -116,5 +116,6 @@ def open_source(path: Path, password: str | None, *, max_pages: int, max_pixels:
 
 
 def scale_within(width: float, height: float, scale: float, max_pixels: int) -> float:
-    """``scale`` or what is left of it so that the raster of ``width`` x ``height`` has at most ``max_pixels``."""
-    return float(min(scale, (0.999 * max_pixels / (width * height)) ** 0.5))
+    """``scale``, or less where the raster of ``width`` x ``height``, its sides rounded up, passes ``max_pixels``."""
+    both, area = width + height, width * height
+    return float(min(scale, ((both**2 + 4 * area * (max_pixels - 1)) ** 0.5 - both) / (2 * area)))
