@@ -106,6 +106,11 @@ def verify(quote: str, words: Words, *, near: int = 0) -> Match:
     return Match("unverified")
 
 
+def fold(text: str) -> str:
+    """A text's letters and numbers as they are compared here: a space only between two numbers."""
+    return _stream(text.split()).letters
+
+
 def numbers(text: str) -> set[str]:
     """The numbers in a text, without thousands separators and trailing zeros: ``$1,577.50`` gives ``1577.5``.
 

@@ -65,7 +65,7 @@ def passages(words: Words) -> list[Passage]:
     if not len(words):
         return []
     height = float(np.median(words.boxes[:, 3] - words.boxes[:, 1]))
-    rows = _table_rows(words, height)
+    rows = _table_rows(words, _gaps(words))
     in_table = {i for row in rows for i in row.words}
     found = rows + _with_headings(words, list(_sentences(words, in_table)), height)
     return [passage for passage in found if sum(map(str.isalnum, text(words, passage.words))) >= SHORTEST]
@@ -74,15 +74,15 @@ def passages(words: Words) -> list[Passage]:
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 
-def _table_rows(words: Words, height: float) -> list[Passage]:
+def _table_rows(words: Words, gaps: NDArray[np.float32]) -> list[Passage]:
     """Visual rows of numbers or few words in cells, each with what names it and its columns."""
     out: list[Passage] = []
     titles: list[tuple[int, ...]] = []  # rows of column names, the last ones above
     label: tuple[int, ...] = ()
     caption: tuple[int, ...] = ()  # the last row of one cell
     fresh = False  # whether the last row was one of column names
-    for row in _stretches(words, height):
-        cells = _cells(words, row, height)
+    for row in _stretches(words, gaps):
+        cells = _cells(words, row, gaps)
         if len(cells) < 2 or not _is_table_row(words, cells):
             label = caption = row if len(row) <= 12 else ()
             continue
@@ -111,12 +111,12 @@ def _years(words: Words, row: Sequence[int]) -> int:
     return sum(bool(_YEAR.match(words.texts[i])) for i in row)
 
 
-def _prose(words: Words, height: float) -> NDArray[np.bool_]:
+def _prose(words: Words, gaps: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which words belong to running text: to a block most of whose lines are long and have no gap, bool [n]."""
     _, member = np.unique(words.blocks, return_inverse=True)
-    inner = np.flatnonzero(words.lines[1:] == words.lines[:-1])
-    wide = [i for i in inner.tolist() if words.boxes[i + 1, 0] - words.boxes[i, 2] > _gap(words, i + 1, height)]
-    gapped = set(words.lines[wide].tolist())
+    space = words.boxes[1:, 0] - words.boxes[:-1, 2]
+    wide = (words.lines[1:] == words.lines[:-1]) & (space > gaps[1:])
+    gapped = set(words.lines[1:][wide].tolist())
     lines, start, count = np.unique(words.lines, return_index=True, return_counts=True)
     long = [n >= PROSE_LINE and line not in gapped for line, n in zip(lines.tolist(), count.tolist(), strict=True)]
     blocks = member[start]
@@ -125,9 +125,9 @@ def _prose(words: Words, height: float) -> NDArray[np.bool_]:
     return share[member] > 0.5
 
 
-def _stretches(words: Words, height: float) -> Iterator[tuple[int, ...]]:
+def _stretches(words: Words, gaps: NDArray[np.float32]) -> Iterator[tuple[int, ...]]:
     """Visual rows from top to bottom, running text taken out."""
-    prose = _prose(words, height)
+    prose = _prose(words, gaps)
     rows = visual_rows(words)
     order = row_order(words, rows)
     cut = (np.diff(rows[order]) != 0) | (np.diff(prose[order].astype(np.int8)) != 0)
@@ -136,20 +136,26 @@ def _stretches(words: Words, height: float) -> Iterator[tuple[int, ...]]:
             yield tuple(part.tolist())
 
 
-def _cells(words: Words, row: Sequence[int], height: float) -> list[list[int]]:
+def _cells(words: Words, row: Sequence[int], gaps: NDArray[np.float32]) -> list[list[int]]:
     """A row cut at every gap wider than a line is high."""
     cells = [[row[0]]]
     for before, here in pairwise(row):
-        if words.boxes[here, 0] - words.boxes[before, 2] > _gap(words, here, height):
+        if words.boxes[here, 0] - words.boxes[before, 2] > gaps[here]:
             cells.append([])
         cells[-1].append(here)
     return cells
 
 
-def _gap(words: Words, i: int, height: float) -> float:
-    """How wide a space within a cell may be: page heights and widths differ, so a letter's width is the measure."""
-    x0, _, x1, _ = words.boxes[i].tolist()
-    return float(max(1.6 * (x1 - x0) / len(words.texts[i]), 0.4 * height))
+def _gaps(words: Words) -> NDArray[np.float32]:
+    """How wide the space before each word may be within a cell, float32 [n]; in shares of the page's width.
+
+    A letter's width is the measure, for a page's width and height differ; narrow letters count as 0.4 of a median
+    line's height.
+    """
+    width, height = words.boxes[:, 2] - words.boxes[:, 0], words.boxes[:, 3] - words.boxes[:, 1]
+    letters = np.array([len(text) for text in words.texts], np.float32)
+    gaps: NDArray[np.float32] = np.maximum(1.6 * width / letters, 0.4 * np.median(height))
+    return gaps
 
 
 def _names_columns(words: Words, cells: Sequence[Sequence[int]]) -> bool:

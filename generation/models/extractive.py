@@ -7,6 +7,7 @@ No word of its answer is its own. A passage (sentence, list item, table row) sco
              name, terms of its own left out
     alike    the similarity of its embedding to the question's, where a text encoder is at hand
     kind     whether it has what the question asks for: a number, a date, a name
+    news     whether it says anything beyond the question's own words: a heading that repeats them doesn't
     page     its page's retrieval score, relative to the best one
 
 The confidence is a logistic function of the best passage's parts; under `THRESHOLD` the pages are said not to answer.
@@ -28,6 +29,9 @@ from folioscope.domain import Draft, DraftSegment, GivenPage, Quote
 from folioscope.ports import Analyzer, TextEncoder
 from generation.sentences import Passage, passages, text
 
+NEWS = 4
+"""Terms that the question lacks; more add nothing."""
+
 MOST = 3
 """Passages in an answer."""
 
@@ -37,14 +41,26 @@ NEAR_BEST = 0.85
 ENCODED = 24
 """Passages whose embeddings are made: the best by the other parts. About 0.1 s on two cores."""
 
-WEIGHTS = {"own": 1.0, "around": 0.5, "alike": 1.0, "kind": 0.2, "page": 0.2, "pair": 0.2, "heading": -0.3}
+WEIGHTS = {
+    "own": 1.0,
+    "around": 0.5,
+    "alike": 1.0,
+    "kind": 0.2,
+    "news": 0.3,
+    "page": 0.3,
+    "pair": 0.2,
+    "heading": -0.1,
+}
 
 THRESHOLD = 0.5
 
 _DATE = re.compile(
     r"\b(?:1[5-9]|20)\d\d\b|\b(?:jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)[a-z]*\b|\b\d\d?[:/.]\d\d", re.I
 )
-_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen)\b", re.I)
+_NUMBER = re.compile(
+    r"(?<![\w.])(?!(?:19|20)\d\d\b)\d[\d.,]*(?!\w)|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen)\b",
+    re.I,
+)
 _ASKS_DATE = re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|month|day)\b", re.I)
 _ASKS_NUMBER = re.compile(
     r"\bhow (?:many|much|long|old|high|large|big|far)\b|\b(?:number|amount|percentage|percent|rate|ratio|value|cost"
@@ -89,7 +105,7 @@ class Extractive:
     def rank(self, question: str, pages: Sequence[GivenPage]) -> list[Scored]:
         """All passages of the pages that share a term with the question, best first; no text twice."""
         asked = self.analyzer.terms(question)
-        found = [(i, passage) for i, page in enumerate(pages) for passage in passages(page.words)]
+        found = _without_running_heads([(i, p) for i, page in enumerate(pages) for p in passages(page.words)], pages)
         own = [set(self.analyzer.terms(text(pages[i].words, (*p.label, *p.words)))) for i, p in found]
         rarity = _rarity(set(asked), own)
         scored = [
@@ -122,6 +138,7 @@ class Extractive:
                     "own": sum(rarity[term] for term in terms & rarity.keys()),
                     "around": sum(rarity[term] for term in (around - terms) & rarity.keys()),
                     "kind": float(_has_what_is_asked(question, text(words, passage.words))),
+                    "news": min(len(terms - rarity.keys()), NEWS) / NEWS,
                     "page": max(pages[i].score, 0.0) / best,
                     "pair": sum(a in terms and b in terms for a, b in pairs) / max(len(pairs), 1),
                     "heading": float(passage.kind == "heading"),
@@ -160,6 +177,17 @@ def confidence(best: Scored) -> float:
     return 1 / (1 + math.exp(-(best.score - 1.0)))
 
 
+def _without_running_heads(
+    found: Sequence[tuple[int, Passage]], pages: Sequence[GivenPage]
+) -> list[tuple[int, Passage]]:
+    """Without what stands, page numbers aside, on two pages of a document: running heads and feet."""
+    texts = [
+        (pages[i].document.id, re.sub(r"\d+", "", text(pages[i].words, p.label + p.words)).strip()) for i, p in found
+    ]
+    on = Counter(name for _, name in {(i, name) for (i, _), name in zip(found, texts, strict=True)})
+    return [one for one, name in zip(found, texts, strict=True) if on[name] == 1 or one[1].kind == "row"]
+
+
 def _rarity(asked: set[str], own: Sequence[set[str]]) -> dict[str, float]:
     """The weight of each of the question's terms, by how few passages have it; together 1."""
     count = Counter(term for terms in own for term in terms & asked)
@@ -185,7 +213,7 @@ def _has_what_is_asked(question: str, passage: str) -> bool:
     if _ASKS_DATE.search(question):
         return bool(set(_DATE.findall(passage)) - set(_DATE.findall(question)))
     if _ASKS_NUMBER.search(question):
-        return bool(_NUMBER.search(passage))
+        return bool(set(_NUMBER.findall(passage)) - set(_NUMBER.findall(question)))
     if _ASKS_NAME.search(question):
         return bool(_NAME.search(passage))
     return False
