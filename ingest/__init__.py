@@ -1,9 +1,6 @@
 """From a file's bytes to searchable pages, durably.
 
-    from ingest import Library
-
-    with Library("folio-data") as library:
-        library.ingest(["reports/"])
+`Library` is an opened data folder: ``with Library("folio-data") as library: library.ingest(["reports/"])``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A data folder, opened: collections, documents, their pages and channels, and the jobs that fill them.
 
-    with Library("folio-data") as library:
-        library.ingest(["reports/"])
-        hits = library.retriever().search("revenue in 2024")
+``with Library("folio-data") as library: library.ingest(["reports/"])``, then
+``library.retriever().search("revenue in 2024")``.
 """
 
 from __future__ import annotations
