@@ -125,7 +125,7 @@ def plain_number(token: str) -> str:
     return token.replace(",", ".") if _DECIMAL_COMMA.fullmatch(token) else token
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 15)
 def _tokens(word: str) -> tuple[str, ...]:
     return tuple(split(word))
 
@@ -164,9 +164,13 @@ def _language_by_script(tokens: Collection[str]) -> str:
 
 
 class _Stems(dict[str, str]):
-    """Case-folded word -> its stem by the language's Snowball stemmer, computed at first use."""
+    """Case-folded word -> its stem by the language's Snowball stemmer, computed at first use.
 
-    LIMIT = 1 << 17
+    What is longer than any word is cut and not remembered.
+    """
+
+    LIMIT = 1 << 16
+    LONGEST = 64
 
     def __init__(self, language: str) -> None:
         import Stemmer
@@ -175,6 +179,8 @@ class _Stems(dict[str, str]):
         self._stemmer: Any = Stemmer.Stemmer(language, 0)
 
     def __missing__(self, token: str) -> str:
+        if len(token) > self.LONGEST:
+            return token[: self.LONGEST]
         if len(self) >= self.LIMIT:
             self.clear()
         stem: str = self._stemmer.stemWord(token)

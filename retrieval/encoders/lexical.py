@@ -100,7 +100,7 @@ def title_terms(title: str) -> list[str]:
     return sorted({*_ANALYZER.terms(name), *_ANALYZER.terms(_CASE_OR_DIGIT.sub(" ", name))})
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=1 << 16)
 def term_index(term: str) -> int:
     """CRC-32 of the term in UTF-8."""
     return zlib.crc32(term.encode())

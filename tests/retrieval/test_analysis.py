@@ -83,6 +83,10 @@ def test_inflected_forms_meet_and_function_words_go():
     assert ANALYZER.terms("what is the") == []
 
 
+def test_what_is_longer_than_a_word_is_cut():
+    assert ANALYZER.terms("x" * 10_000) == ["x" * 64]
+
+
 def test_a_short_query_stands_for_the_stems_of_all_languages():
     german = set(ANALYZER.terms("die Verträge und der Umsatz"))
     words = ANALYZER.alternatives("Verträge Umsatz")
