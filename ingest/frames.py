@@ -80,7 +80,7 @@ def unpack_page(header: dict[str, Any], body: bytes, number: int) -> Page:
         raise BadFrame(f"a page that makes no sense: {error}") from None
     if not (math.isfinite(width) and math.isfinite(height) and min(width, height) >= 0):
         raise BadFrame(f"a page of {width} x {height}")
-    if not set(flags) <= set(get_args(PageFlag)):
+    if any(flag not in get_args(PageFlag) for flag in flags):
         raise BadFrame(f"flags {flags}")
     return Page(number, width, height, words, flags, problem)
 

@@ -127,8 +127,10 @@ def _rapidocr(grey: NDArray[np.uint8], dpi: float) -> Words:  # noqa: ARG001
         raise
     except Exception as error:
         raise OcrFailed(f"rapidocr gave up: {str(error)[:300]}.") from error
+    if result.boxes is None:  # word_results then holds a stand-in
+        return Words.empty()
     found = []
-    for number, line in enumerate(getattr(result, "word_results", None) or ()):
+    for number, line in enumerate(result.word_results):
         for text, _, corners in line:
             x, y = zip(*corners, strict=True)
             found.append((text, (min(x), min(y), max(x), max(y)), (number,), (number,)))

@@ -16,7 +16,7 @@ from ingest.sources import Recognise, scale_within
 OCR_PIXELS = 20_000_000
 SMALL = 1500  # pixels on the longer side: a page that small has letters too small for OCR engines
 INK = 4  # grey levels
-BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError)
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError)
 GET_AGAIN = "Open it in an image viewer and save it anew, or get it again from where it came from."
 
 
@@ -26,21 +26,28 @@ class ImageSource:
     def __init__(self, path: Path, media_type: str, *, max_pages: int, max_pixels: int) -> None:
         self.media_type = media_type
         self._max_pixels = max_pixels
-        self._image = self._open(path)
-        self._check_size(self._image.size)
-        self.page_count = self._count_frames()
-        if self.page_count > max_pages:
-            raise TooManyPages(f"The image has {self.page_count} frames; the limit is {max_pages} pages.")
+        self._file = path.open("rb")
+        try:
+            self._image = self._open()
+            self._check_size(self._image.size)
+            self.page_count = self._count_frames()
+            if self.page_count > max_pages:
+                raise TooManyPages(f"The image has {self.page_count} frames; the limit is {max_pages} pages.")
+        except BaseException:
+            self._file.close()
+            raise
 
-    def _open(self, path: Path) -> Image.Image:
+    def _open(self) -> Image.Image:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # sizes are checked here, odd metadata does no harm
-                return Image.open(path, formats=[self.media_type.removeprefix("image/")])
+                return Image.open(self._file, formats=[self.media_type.removeprefix("image/")])
         except Image.DecompressionBombError as error:
             raise TooLarge(str(error)) from None
+        except UnidentifiedImageError:  # its message names the file object
+            raise Corrupt("The image is damaged or of a kind that is not understood.", hint=GET_AGAIN) from None
         except BROKEN as error:
-            raise Corrupt(f"The image can't be opened: {_plain(error, path)}.", hint=GET_AGAIN) from None
+            raise Corrupt(f"The image can't be opened: {error}.", hint=GET_AGAIN) from None
 
     def _count_frames(self) -> int:
         try:
@@ -98,6 +105,7 @@ class ImageSource:
     def close(self) -> None:
         """Release the file."""
         self._image.close()
+        self._file.close()
 
 
 def _scaled(image: Image.Image, scale: float) -> Image.Image:
@@ -123,8 +131,3 @@ def _eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
     values = np.nan_to_num(grey.astype(np.float64))
     low, high = float(values.min()), float(values.max())
     return np.multiply(values - low, 255 / (high - low) if high > low else 0.0).astype(np.uint8)
-
-
-def _plain(error: Exception, path: Path) -> str:
-    """What Pillow says, without the path of the file, which is nobody's business."""
-    return "it is damaged or of a kind that is not understood" if str(path) in str(error) else str(error)
