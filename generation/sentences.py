@@ -56,8 +56,20 @@ class Passage:
 
 
 def text(words: Words, positions: Sequence[int]) -> str:
-    """These words with a space between them, hyphenation at line ends left as it is."""
-    return " ".join(words.texts[i] for i in positions)
+    """These words with a space between them; a word divided at the end of a line is put together."""
+    parts: list[str] = []
+    for here, after in pairwise([*positions, -1]):
+        word = words.texts[here]
+        divided = (
+            after >= 0
+            and words.lines[here] != words.lines[after]
+            and len(word) > 2
+            and word[-1] in "-\u2010\u00ad"
+            and word[-2].islower()
+            and words.texts[after][0].islower()
+        )
+        parts.append(word[:-1] if divided else word + " ")
+    return "".join(parts).rstrip()
 
 
 def passages(words: Words) -> list[Passage]:
