@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
-from itertools import pairwise
 from typing import Any
 
 from retrieval.stopwords import STOP_WORDS
@@ -82,19 +81,19 @@ class TextAnalyzer:
 
         ``words``: those of one page in reading order; both parts of a word hyphenated across a line end match.
         """
-        terms = {term: number for number, terms in enumerate(self.alternatives(query)) for term in terms}
-        tokens = [_tokens(word) for word in words]
-        language = language_of({token for part in tokens for token in part})
+        numbers = {term: number for number, terms in enumerate(self.alternatives(query)) for term in terms}
+        tokens = dict(enumerate(map(_tokens, words)))
+        distinct = {token for part in tokens.values() for token in part}
+        language = language_of(distinct)
         stop, stems = STOP_WORDS[language], _stems(language)
-
-        def number_of(part: Iterable[str]) -> int | None:
-            return next((terms[stems[token]] for token in part if stems[token] in terms and token not in stop), None)
-
-        found = {position: number for position, part in enumerate(tokens) if (number := number_of(part)) is not None}
-        for position, (word, rest) in enumerate(pairwise(words)):
-            if word[-1:] in _HYPHENS and (number := number_of(_tokens(f"{word}\n{rest}"))) is not None:
-                found[position] = found[position + 1] = number
-        return dict(sorted(found.items()))
+        hyphenated = [position for position, word in enumerate(words[:-1]) if word.endswith(_HYPHENS) and len(word) > 1]
+        for position in hyphenated:
+            joined = _tokens(f"{words[position]}\n{words[position + 1]}")
+            if any(stems[token] in numbers for token in joined):
+                tokens[position] = tokens[position + 1] = joined
+                distinct.update(joined)
+        wanted = {token: numbers[stems[token]] for token in distinct - stop if stems[token] in numbers}
+        return {position: wanted[token] for position, part in tokens.items() for token in part if token in wanted}
 
 
 def split(text: str) -> list[str]:
@@ -125,7 +124,7 @@ def plain_number(token: str) -> str:
     return token.replace(",", ".") if _DECIMAL_COMMA.fullmatch(token) else token
 
 
-@lru_cache(maxsize=1 << 15)
+@lru_cache(maxsize=1 << 16)
 def _tokens(word: str) -> tuple[str, ...]:
     return tuple(split(word))
 
