@@ -68,14 +68,9 @@ def shelf():
 
 
 @pytest.fixture
-def channels(tmp_path):
-    lexical, letters = open_encoder("lexical"), Letters()
-    opened = {
-        "lexical": Channel("lexical", lexical, open_index(tmp_path / "lexical", lexical.fingerprint)),
-        "letters": Channel("letters", letters, MemoryIndex(letters.fingerprint)),
-    }
-    yield opened
-    opened["lexical"].close()
+def channels():
+    encoders = {"lexical": open_encoder("lexical"), "letters": Letters()}
+    return {name: Channel(name, encoder, MemoryIndex(encoder.fingerprint)) for name, encoder in encoders.items()}
 
 
 @pytest.fixture
@@ -166,6 +161,16 @@ def test_filters_reach_the_channels(add, retriever):
     add("doc_a", 1, "revenue grew")
     add("doc_b", 1, "revenue fell")
     assert pages(retriever.search("revenue", where=Where(documents=frozenset({"doc_b"})))) == [("doc_b", 1)]
+
+
+def test_the_index_on_disk_ranks_as_the_one_in_memory(add, shelf, channels, retriever, tmp_path):
+    add("doc_a", 1, "revenue grew in spring", "revenue", "nothing of the kind", "spring is late")
+    encoder = channels["lexical"].encoder
+    on_disk = Channel("lexical", encoder, open_index(tmp_path / "lexical", encoder.fingerprint))
+    on_disk.add([PageInput(key, "", words) for key, words in shelf.texts.items()])
+    expected = retriever.search("revenue in spring")
+    assert pages(Retriever(channels | {"lexical": on_disk}, shelf).search("revenue in spring")) == pages(expected)
+    on_disk.close()
 
 
 def test_both_fusions_rank(add, shelf, channels):
