@@ -7,8 +7,8 @@ from typing import Literal
 
 from folioscope.domain import PageKey, ScoredPage
 
-RRF_K = 10
-"""Reciprocal rank fusion's constant (60 in the paper, whose lists are longer); see docs/experiments.md."""
+RRF_K = 5
+"""Reciprocal rank fusion's constant, by measurement (docs/experiments.md); 60 in the paper, which fuses more lists."""
 
 
 def fuse(
@@ -23,22 +23,25 @@ def fuse(
     ``rankings``: one for each channel, best first. ``weights``: how much each channel counts, > 0. ``coverage``: the
     share (0–1) of the pages that each channel has taken in, 1 where it is not named.
 
-    A page that a channel does not list gets nothing from it, unless the channel has not taken in all pages: the page
-    may then be one that it does not know, and is credited, in that proportion, with what the channels that list it say.
+    A page that a channel does not list gets nothing from it. While a channel has taken in only a share of the pages, it
+    counts only for that share, and a page that it does not list may be one that it does not know: the page is credited,
+    in the proportion of unknown pages, with what the channels that list it say. So nothing is pushed out by pages that
+    merely were there earlier.
     """
     score = min_max if method == "normalized" else reciprocal_rank
     scores = {name: score(ranking) for name, ranking in rankings.items() if ranking}
-    unknown = {name: 1 - coverage.get(name, 1.0) for name in scores}
+    share = {name: max(coverage.get(name, 1.0), 0.01) for name in scores}  # it lists pages, so that it has some
+    weight = {name: weights[name] * share[name] for name in scores}
+    total = sum(weight.values())
 
     def fused(page: PageKey) -> float:
-        known = sum(weights[name] * scores[name][page] for name in scores if page in scores[name])
-        by = sum(weights[name] for name in scores if page in scores[name])
-        missing = sum(weights[name] * unknown[name] for name in scores if page not in scores[name])
-        return known + missing * known / by
+        listing = [name for name in scores if page in scores[name]]
+        known = sum(weight[name] * scores[name][page] for name in listing)
+        credit = sum(weight[name] * (1 - share[name]) for name in scores if name not in listing)
+        return known / total * (1 + credit / sum(weight[name] for name in listing)) if known else 0.0
 
-    total = sum(weights[name] for name in scores)
     pages = {page for listed in scores.values() for page in listed}
-    return sorted(((page, fused(page) / total) for page in pages), key=lambda item: (-item[1], item[0]))
+    return sorted(((page, fused(page)) for page in pages), key=lambda item: (-item[1], item[0]))
 
 
 def min_max(ranking: Sequence[ScoredPage]) -> dict[PageKey, float]:

@@ -33,7 +33,7 @@ def test_min_max():
 
 
 def test_reciprocal_rank():
-    assert list(reciprocal_rank(LEXICAL).values()) == pytest.approx([1.0, 11 / 12, 11 / 13])
+    assert list(reciprocal_rank(LEXICAL).values()) == pytest.approx([1.0, 6 / 7, 6 / 8])
 
 
 def test_normalized_scores():
@@ -46,7 +46,7 @@ def test_normalized_scores():
 def test_ranks():
     fused = both(LEXICAL, SEMANTIC, "rrf")
     assert numbers(fused) == [2, 1, 4, 3]
-    assert fused[0][1] == pytest.approx((11 / 12 + 1) / 2)
+    assert fused[0][1] == pytest.approx((6 / 7 + 1) / 2)
 
 
 def test_weights():
@@ -59,6 +59,7 @@ def test_one_channel_keeps_its_order(method):
     assert numbers(both(LEXICAL, [], method)) == [1, 2, 3]
     assert both(LEXICAL, [], method)[0][1] == 1.0
     assert both([], [], method) == []
+    assert fuse({"lexical": LEXICAL}, method=method, weights={"lexical": 1.0}, coverage={"lexical": 0.0})[0][1] == 1.0
 
 
 @pytest.mark.parametrize("method", ["normalized", "rrf"])
