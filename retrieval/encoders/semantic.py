@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
@@ -11,35 +12,33 @@ from numpy.typing import NDArray
 from folioscope.domain import Fingerprint, PageInput, Vector, Words
 from retrieval.encoders.sentence_model import SentenceModel, batches
 
-LENGTH = 200  # tokens of a chunk at most
-STRIDE = 200  # tokens from one chunk's start to the next one's
+LENGTH = 200  # tokens of a chunk
 BATCH_TOKENS = 1600  # through the model at once: larger batches leave the processor's caches and are no faster
 
 
 class SemanticEncoder:
     """Text embeddings of chunks of a page's words: an `Encoder` and a `TextEncoder`.
 
-    ``model`` and ``threads``: see `SentenceModel`, whose errors this raises. ``length``, ``stride``: tokens of a chunk
-    and from one chunk's start to the next one's.
+    ``model`` and ``threads``: see `SentenceModel`, whose errors this raises. ``length``: tokens of a chunk.
     """
 
     batch_size = 16
 
-    def __init__(self, model: str = "auto", *, threads: int = 0, length: int = LENGTH, stride: int = STRIDE) -> None:
+    def __init__(self, model: str = "auto", *, threads: int = 0, length: int = LENGTH) -> None:
         self.model = SentenceModel(model, threads=threads)
-        self.length, self.stride = length, stride
+        self.length = length
         self._remembered = lru_cache(maxsize=512)(self._encode_query)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """Known from the files alone for the default model; a folder's graph is loaded for its dimension."""
-        settings = f"chunks of {self.length} tokens every {self.stride}"
+        settings = f"equal chunks of up to {self.length} tokens"
         return Fingerprint(f"semantic:{self.model.name}", self.model.revision, "multi", self.model.dim, settings)
 
     def chunks(self, words: Words) -> list[tuple[int, int]]:
         """The word ranges (start, stop exclusive) of a page's vectors, in the vectors' order; [] for no words."""
         _, ends = self._tokens(words)
-        return chunk_ranges(ends, self.length, self.stride)
+        return chunk_ranges(ends, self.length)
 
     def encode_pages(self, pages: Sequence[PageInput]) -> list[Vector | None]:
         """One float32 [chunks, dim] a page, rows of length 1; None for a page without words."""
@@ -47,7 +46,7 @@ class SemanticEncoder:
         counts = []
         for page in pages:
             ids, ends = self._tokens(page.words)
-            ranges = chunk_ranges(ends, self.length, self.stride)
+            ranges = chunk_ranges(ends, self.length)
             bounds = np.concatenate([[0], ends])
             texts += [ids[bounds[start] : bounds[stop]] for start, stop in ranges]
             counts.append(len(ranges))
@@ -84,22 +83,19 @@ class SemanticEncoder:
         return encoding.ids, np.searchsorted(starts, word_ends)
 
 
-def chunk_ranges(ends: NDArray[np.int64], length: int, stride: int) -> list[tuple[int, int]]:
-    """Ranges of whole words of at most ``length`` tokens, their starts about ``stride`` tokens apart.
+def chunk_ranges(ends: NDArray[np.int64], length: int) -> list[tuple[int, int]]:
+    """A page's words in runs of about equal length, as few as it takes to have ``length`` tokens in each on average.
 
-    ``ends``: int64 [words], the number of tokens up to each word's end. A word of more tokens is a chunk of its own.
-    No word is left out.
+    ``ends``: int64 [words], the number of tokens up to each word's end. No word is cut or left out, so a run may be
+    longer by part of a word. Equal, because a few words left over at a page's end would match too many questions.
     """
-    ranges: list[tuple[int, int]] = []
-    words = len(ends)
-    if not words or not ends[-1]:
-        return ranges
-    bounds = np.concatenate([[0], ends])
-    start = 0
-    while True:
-        stop = max(int(np.searchsorted(bounds, bounds[start] + length, side="right")) - 1, start + 1)
-        ranges.append((start, stop))
-        if stop >= words:
-            return ranges
-        nearest = int(np.searchsorted(bounds, bounds[start] + stride, side="right")) - 1
-        start = min(max(nearest, start + 1), stop)
+    total = int(ends[-1]) if len(ends) else 0
+    count = -(-total // length)
+    if not count:
+        return []
+    starts = np.concatenate([[0], ends])
+    middles = (starts[:-1] + starts[1:]) / 2
+    cuts = np.searchsorted(middles, np.arange(count + 1) * total / count)  # the nearest borders of words
+    _, first = np.unique(starts[cuts], return_index=True)  # a run has at least one token
+    bounds = [0, *cuts[first][1:-1].tolist(), len(ends)]
+    return list(itertools.pairwise(bounds))
