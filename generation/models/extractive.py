@@ -7,12 +7,11 @@ No word of its answer is its own. A passage (sentence, list item, table row) sco
              name, terms of its own left out
     alike    the similarity of its embedding to the question's, where a text encoder is at hand
     kind     whether it has what the question asks for: a number, a date, a name
-    news     whether it says anything beyond the question's own words: a heading that repeats them doesn't
     page     its page's retrieval score, relative to the best one
 
-The confidence is a logistic function of the best passage's parts; under `THRESHOLD` the pages are said not to answer.
-Weights and threshold were fitted on 236 questions about 44 documents; docs/experiments-answers.md says how, and how
-weak the signal is.
+A passage that says nothing beyond the question's own words (a heading, often) is none. The confidence is a logistic
+function of the best score; under `THRESHOLD` the pages are said not to answer. Weights, function and threshold were
+chosen on questions about 44 documents; docs/experiments-answers.md says how, and how weak the signal is.
 """
 
 from __future__ import annotations
@@ -20,39 +19,32 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import PurePath
 
 from folioscope.domain import Draft, DraftSegment, GivenPage, Quote
 from folioscope.ports import Analyzer, TextEncoder
 from generation.sentences import Passage, passages, text
 
-NEWS = 4
-"""Terms that the question lacks; more add nothing."""
-
 MOST = 3
 """Passages in an answer."""
 
-NEAR_BEST = 0.85
+NEAR_BEST = 0.9
 """A further passage is taken when its score reaches this share of the best one's."""
 
 ENCODED = 24
 """Passages whose embeddings are made: the best by the other parts. About 0.1 s on two cores."""
 
-WEIGHTS = {
-    "own": 1.0,
-    "around": 0.5,
-    "alike": 1.0,
-    "kind": 0.2,
-    "news": 0.3,
-    "page": 0.3,
-    "pair": 0.2,
-    "heading": -0.1,
-}
+ENCODED_WORDS = 40
+"""Of each, the first so many words."""
 
-THRESHOLD = 0.5
+WEIGHTS = {"own": 1.0, "around": 0.5, "alike": 1.0, "kind": 0.3, "page": 0.3}
+
+LOGISTIC = {True: (4.05, -7.79), False: (3.7, -5.14)}
+"""Slope and intercept from the best score to the confidence, with and without a text encoder."""
+
+THRESHOLD = 0.15
 
 _DATE = re.compile(
     r"\b(?:1[5-9]|20)\d\d\b|\b(?:jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)[a-z]*\b|\b\d\d?[:/.]\d\d", re.I
@@ -67,6 +59,7 @@ _ASKS_NUMBER = re.compile(
     r"|price|expense|revenue|income|salary|fees?|temperature|phone|telephone)\b|%|\$",
     re.I,
 )
+_ASKS_LINK = re.compile(r"\b(?:web|website|site|link|url|address|online)\b", re.I)
 _ASKS_NAME = re.compile(r"\bwho(?:m|se)?\b", re.I)
 _NAME = re.compile(r"(?<=\s)[A-Z][\w.]+\s+[A-Z]\w+")
 
@@ -104,14 +97,14 @@ class Extractive:
 
     def rank(self, question: str, pages: Sequence[GivenPage]) -> list[Scored]:
         """All passages of the pages that share a term with the question, best first; no text twice."""
-        asked = self.analyzer.terms(question)
+        asked = dict.fromkeys(self.analyzer.terms(question))
         found = _without_running_heads([(i, p) for i, page in enumerate(pages) for p in passages(page.words)], pages)
         own = [set(self.analyzer.terms(text(pages[i].words, (*p.label, *p.words)))) for i, p in found]
-        rarity = _rarity(set(asked), own)
+        parts = self._parts(question, pages, found, own, _rarity(asked, own))
         scored = [
-            Scored(i, passage, parts, _weigh(parts))
-            for (i, passage), parts in zip(found, self._parts(question, asked, pages, found, own, rarity), strict=True)
-            if parts["own"] > 0
+            Scored(i, passage, part, _weigh(part))
+            for (i, passage), terms, part in zip(found, own, parts, strict=True)
+            if part["own"] > 0 and terms - asked.keys() and not _is_aside(question, text(pages[i].words, passage.words))
         ]
         scored.sort(key=lambda one: -one.score)
         return self._with_similarity(question, pages, _distinct(scored, pages))
@@ -119,7 +112,6 @@ class Extractive:
     def _parts(
         self,
         question: str,
-        asked: Sequence[str],
         pages: Sequence[GivenPage],
         found: Sequence[tuple[int, Passage]],
         own: Sequence[set[str]],
@@ -127,7 +119,6 @@ class Extractive:
     ) -> list[dict[str, float]]:
         best = max((page.score for page in pages), default=0.0) or 1.0
         names = [set(self.analyzer.terms(re.sub(r"[_.-]", " ", PurePath(p.document.filename).stem))) for p in pages]
-        pairs = set(pairwise(asked))
         out = []
         for n, ((i, passage), terms) in enumerate(zip(found, own, strict=True)):
             words = pages[i].words
@@ -135,13 +126,10 @@ class Extractive:
             around = names[i] | before | set(self.analyzer.terms(text(words, passage.header + passage.context)))
             out.append(
                 {
-                    "own": sum(rarity[term] for term in terms & rarity.keys()),
-                    "around": sum(rarity[term] for term in (around - terms) & rarity.keys()),
+                    "own": sum(weight for term, weight in rarity.items() if term in terms),
+                    "around": sum(weight for term, weight in rarity.items() if term in around - terms),
                     "kind": float(_has_what_is_asked(question, text(words, passage.words))),
-                    "news": min(len(terms - rarity.keys()), NEWS) / NEWS,
                     "page": max(pages[i].score, 0.0) / best,
-                    "pair": sum(a in terms and b in terms for a, b in pairs) / max(len(pairs), 1),
-                    "heading": float(passage.kind == "heading"),
                 }
             )
         return out
@@ -152,7 +140,8 @@ class Extractive:
             return ranked
         ranked = ranked[:ENCODED]
         texts = [
-            text(pages[one.page].words, one.passage.header + one.passage.label + one.passage.words) for one in ranked
+            text(pages[one.page].words, (*one.passage.header, *one.passage.label, *one.passage.words)[:ENCODED_WORDS])
+            for one in ranked
         ]
         vectors = self.encoder.encode_texts([question, *texts])
         out = []
@@ -173,8 +162,9 @@ class Extractive:
 
 
 def confidence(best: Scored) -> float:
-    """0-1: how much speaks for the best passage being an answer."""
-    return 1 / (1 + math.exp(-(best.score - 1.0)))
+    """0-1: the chance, as fitted, that an answer that begins with this passage quotes what was asked for."""
+    slope, intercept = LOGISTIC["alike" in best.parts]
+    return 1 / (1 + math.exp(-(slope * best.score + intercept)))
 
 
 def _without_running_heads(
@@ -188,10 +178,10 @@ def _without_running_heads(
     return [one for one, name in zip(found, texts, strict=True) if on[name] == 1 or one[1].kind == "row"]
 
 
-def _rarity(asked: set[str], own: Sequence[set[str]]) -> dict[str, float]:
+def _rarity(asked: Iterable[str], own: Sequence[set[str]]) -> dict[str, float]:
     """The weight of each of the question's terms, by how few passages have it; together 1."""
-    count = Counter(term for terms in own for term in terms & asked)
-    weights = {term: math.log(1 + (len(own) - count[term] + 0.5) / (count[term] + 0.5)) for term in asked}
+    count = {term: sum(term in terms for terms in own) for term in asked}
+    weights = {term: math.log(1 + (len(own) - n + 0.5) / (n + 0.5)) for term, n in count.items()}
     total = sum(weights.values()) or 1.0
     return {term: weight / total for term, weight in weights.items()}
 
@@ -206,6 +196,11 @@ def _distinct(scored: Sequence[Scored], pages: Sequence[GivenPage]) -> list[Scor
     for one in scored:
         seen.setdefault(text(pages[one.page].words, one.passage.label + one.passage.words).casefold(), one)
     return list(seen.values())
+
+
+def _is_aside(question: str, passage: str) -> bool:
+    """A question, or an entry of a list of sources; unless addresses on the web are asked for."""
+    return passage.endswith(("?", "？", "؟")) or ("://" in passage and not _ASKS_LINK.search(question))
 
 
 def _has_what_is_asked(question: str, passage: str) -> bool:
