@@ -44,6 +44,7 @@ CLOSE_S = 10.0
 PIPE_BYTES = 1 << 20  # how far a child reads ahead: some 60 pages
 MOST_WORDS_BYTES = 64 << 20
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TESSDATA_PREFIX", "LD_LIBRARY_PATH")
+ONE_THREAD = {"OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 START = "import sys; sys.path.append(sys.argv[1]); from ingest.sandbox_worker import main; main()"
 BY_CODE = {
     kind.code: kind
@@ -54,7 +55,7 @@ BY_CODE = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a child may use: address space in MB, CPU seconds a document, wall-clock seconds a page; pages, pixels."""
+    """What a child may use: MB of memory on top of its own, CPU seconds a document, seconds a page; pages, pixels."""
 
     memory_mb: int
     cpu_s: int
@@ -195,7 +196,7 @@ class OpenedDocument:
         try:
             child.ask("open", path=str(self._path.resolve()), password=self._password)
             header, _ = child.receive("opened", self._sandbox.limits.page_s)
-            self.media_type, self.page_count = str(header["media_type"]), int(header["page_count"])
+            self.media_type, self.page_count = str(header.get("media_type")), int(header.get("page_count", 0))
         except Died as death:
             self._drop()
             raise death.as_error("The document") from None
@@ -300,7 +301,7 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | {"OMP_THREAD_LIMIT": "1"},
+            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | ONE_THREAD,
             start_new_session=True,
         )
         assert self._process.stdin is not None

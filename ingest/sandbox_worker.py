@@ -55,7 +55,7 @@ class Worker:
             self._send(frames.pack_image(self._opened.render(**details)))
         elif do == "close":
             self._close()
-            self._send(frames.pack({"kind": "closed", "rss_mb": _resident_mb()}))
+            self._send(frames.pack({"kind": "closed", "rss_mb": _memory_mb()[1]}))
 
     @property
     def _opened(self) -> Source:
@@ -113,16 +113,22 @@ def _limit_cpu(seconds: int) -> None:
 
 
 def _limit_memory(megabytes: int) -> None:
+    """On top of what interpreter and libraries have mapped, most of which they never touch."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform != "darwin":  # which refuses a limit on addresses
-        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+    if sys.platform == "linux":  # macOS refuses a limit on addresses
+        most = int(_memory_mb()[0] + megabytes) << 20
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def _resident_mb() -> float:
+def _memory_mb() -> tuple[float, float]:
+    """Mapped and resident; where there is no /proc, the peak stands in for the present."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
-    except OSError:  # no /proc: the peak stands in for the present
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (20 if sys.platform == "darwin" else 10)
+        mapped, resident = Path("/proc/self/statm").read_text().split()[:2]
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (20 if sys.platform == "darwin" else 10)
+        return peak, peak
+    page_mb = resource.getpagesize() / 2**20
+    return int(mapped) * page_mb, int(resident) * page_mb
 
 
 def die_with_parent() -> None:
