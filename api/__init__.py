@@ -1,0 +1,1 @@
+"""Every face of Folioscope: today the command line; composition happens here."""

@@ -56,7 +56,9 @@ def _packages(_settings: Settings) -> Result:
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
-            return Result("packages", "bad", f"{name} is not installed", f"Run `{sys.executable} -m pip install {name}`.")
+            return Result(
+                "packages", "bad", f"{name} is not installed", f"Run `{sys.executable} -m pip install {name}`."
+            )
     return Result("packages", "ok", ", ".join(found))
 
 

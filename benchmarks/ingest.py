@@ -59,7 +59,13 @@ def product(files: list[Path], warm_up: Path) -> dict[str, float]:
             assert all(outcome.status == "ready" for outcome in report.outcomes), report.failed
             pages = sum(outcome.pages for outcome in report.outcomes)
             stages = stage_costs(library)
-        return {"pages": pages, "seconds": seconds, "parse_ms": 1e3 * parse / pages, "own_ms": 1e3 * own / pages, **stages}
+        return {
+            "pages": pages,
+            "seconds": seconds,
+            "parse_ms": 1e3 * parse / pages,
+            "own_ms": 1e3 * own / pages,
+            **stages,
+        }
     finally:
         shutil.rmtree(folder)
 
@@ -112,7 +118,12 @@ def main() -> None:
         name: round(statistics.median(run[name] for run in runs), 3)
         for name in ("pages_s", "bare_pages_s", "ratio", "parse_ms", "own_ms", "encode_ms", "index_ms", "pack_ms")
     }
-    figures |= {"runs": given.runs, "documents": len(files), "pages": int(runs[0]["pages"]), "corpus": "corpus/dev, text-layer PDFs"}
+    figures |= {
+        "runs": given.runs,
+        "documents": len(files),
+        "pages": int(runs[0]["pages"]),
+        "corpus": "corpus/dev, text-layer PDFs",
+    }
     show(figures, given.json)
 
 

@@ -1,4 +1,4 @@
-"""Killed with -9 at random moments during ingest, re-ingest and delete, then resumed: is everything there, once?
+"""Killed with -9 at random moments during ingest, re-ingest and delete, then resumed: whether all is there, once.
 
 Documents are generated; each page carries a word of its own. After the last kill the work is finished and the catalog
 and the index are compared with the files, page by page.

@@ -28,7 +28,12 @@ def seconds(command: list[str], runs: int, env: dict[str, str] | None = None) ->
 
 def heavy_imports(command: list[str]) -> list[str]:
     """Which heavy packages a command imports."""
-    code = f"import sys; sys.argv[1:] = {command!r}\ntry:\n import api.cli.main as m; m.main()\nexcept SystemExit: pass\nprint('\\n' + ' '.join(n for n in {HEAVY!r} if n in sys.modules))"
+    code = (
+        f"import sys; sys.argv[1:] = {command!r}\n"
+        "from api.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print('\\n' + ' '.join(name for name in {HEAVY!r} if name in sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[-1].split()
 

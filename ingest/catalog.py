@@ -238,9 +238,7 @@ class Catalog:
                 )
             elif metadata:
                 db.execute(t.documents.update().where(d.id == document).values(metadata=dict(metadata)))
-            version = 1 + (
-                db.execute(sa.select(sa.func.max(v.version)).where(v.document_id == document)).scalar() or 0
-            )
+            version = 1 + (db.execute(sa.select(sa.func.max(v.version)).where(v.document_id == document)).scalar() or 0)
             db.execute(
                 t.versions.insert().values(
                     document_id=document,
@@ -367,9 +365,7 @@ class Catalog:
         """The version can't be taken in; an older one that is ready stays."""
         self._set_version(document_id, version, status="failed", code=problem.code, message=problem.message)
         with self._write() as db:
-            db.execute(
-                t.pages.delete().where(t.pages.c.document_id == document_id, t.pages.c.version == version)
-            )
+            db.execute(t.pages.delete().where(t.pages.c.document_id == document_id, t.pages.c.version == version))
 
     def _set_version(self, document_id: str, version: int, **values: Any) -> None:
         v = t.versions.c
@@ -388,6 +384,13 @@ class Catalog:
                 .where(f.document_id == document_id, f.version == version, f.channel == channel)
                 .values(done=done, message=message)
             )
+        self.changes += 1
+
+    def unfill(self, collection_id: str) -> None:
+        """No channel has any page of the collection's documents any more."""
+        in_collection = sa.select(t.documents.c.id).where(t.documents.c.collection_id == collection_id)
+        with self._write() as db:
+            db.execute(t.fills.update().where(t.fills.c.document_id.in_(in_collection)).values(done=0))
         self.changes += 1
 
     def fill(self, document_id: str, version: int, channel: str) -> int | None:
@@ -513,7 +516,8 @@ class Catalog:
         """By id or file name, or `DocumentNotFound` with the nearest name."""
         d = t.documents.c
         found = self._documents(
-            collection, (d.collection_id == collection.id) & ((d.id == name) | (d.filename == name) | (d.source == name))
+            collection,
+            (d.collection_id == collection.id) & ((d.id == name) | (d.filename == name) | (d.source == name)),
         )
         if len(found) == 1:
             return found[0]
@@ -521,7 +525,9 @@ class Catalog:
             ids = ", ".join(document.id for document in found)
             raise DocumentNotFound(f"{len(found)} documents are called {name!r}.", hint=f"Name one by its id: {ids}.")
         with self._read() as db:
-            names = db.execute(sa.select(d.filename).where(d.collection_id == collection.id, ~d.deleted)).scalars().all()
+            names = (
+                db.execute(sa.select(d.filename).where(d.collection_id == collection.id, ~d.deleted)).scalars().all()
+            )
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         raise DocumentNotFound(
             f"There is no document {name!r} in the collection {collection.name!r}.",

@@ -42,9 +42,7 @@ def discover(paths: Sequence[Path]) -> Found:
             raise NotFoundError(f"{path} does not exist.", hint=_nearby(path))
     if not files:
         named = ", ".join(str(path) for path in paths)
-        raise NotFoundError(
-            f"There is no document in {named} ({skipped} other files).", hint=SUPPORTED
-        )
+        raise NotFoundError(f"There is no document in {named} ({skipped} other files).", hint=SUPPORTED)
     return Found(tuple(files), skipped)
 
 

@@ -51,7 +51,8 @@ class Files:
             expected = os.fstat(stream.fileno()).st_size
             if expected > self._max_bytes:
                 raise TooLarge(
-                    f"{source.name} has {expected:,} bytes; the limit is {self._max_bytes:,}.", hint="Raise max_file_mb."
+                    f"{source.name} has {expected:,} bytes; the limit is {self._max_bytes:,}.",
+                    hint="Raise max_file_mb.",
                 )
             with storage_errors(self.originals), tempfile.NamedTemporaryFile(dir=self.originals, delete=False) as copy:
                 try:

@@ -68,4 +68,6 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"No space left on the disk of {path}.",
                 hint="Free some space and run the same command again; what is ready stays.",
             ) from error
-        raise StorageError(f"{path} can't be used: {error.strerror or error}.", hint="Check the folder's rights.") from error
+        raise StorageError(
+            f"{path} can't be used: {error.strerror or error}.", hint="Check the folder's rights."
+        ) from error

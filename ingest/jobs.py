@@ -31,22 +31,23 @@ log = logging.getLogger(__name__)
 _running: Jobs | None = None
 
 
-@DBOS.workflow(name="read_document")
+@DBOS.workflow(name="read_document")  # type: ignore[untyped-decorator]
 def _read_document(document_id: str, version: int) -> None:
     _read_step(document_id, version)
+    _current().fill_behind(document_id)
 
 
-@DBOS.step(name="read")
+@DBOS.step(name="read")  # type: ignore[untyped-decorator]
 def _read_step(document_id: str, version: int) -> None:
     _current().guard(lambda: _current().pipeline.read(document_id, version), document_id, version)
 
 
-@DBOS.workflow(name="fill_channel")
+@DBOS.workflow(name="fill_channel")  # type: ignore[untyped-decorator]
 def _fill_channel(document_id: str, version: int, channel: str) -> None:
     _fill_step(document_id, version, channel)
 
 
-@DBOS.step(name="fill")
+@DBOS.step(name="fill")  # type: ignore[untyped-decorator]
 def _fill_step(document_id: str, version: int, channel: str) -> None:
     _current().guard(lambda: _current().pipeline.fill(document_id, version, channel))
 
@@ -121,6 +122,11 @@ class Jobs:
         with SetWorkflowID(f"{document_id}.{version}.{channel}"):
             DBOS.enqueue_workflow(FILL_QUEUE, _fill_channel, document_id, version, channel)
 
+    def fill_behind(self, document_id: str) -> None:
+        """Enqueue whatever slower channels have to take in of a document."""
+        for fill in self.pipeline.pending_fills(document_id):
+            self.fill(*fill)
+
     def guard(self, work: Callable[[], None], document_id: str = "", version: int = 0) -> None:
         """Run one unit. What goes wrong with a document is settled in the pipeline; what arrives here is a back end
         that failed (the job stops, the work stays outstanding) or a fault of ours (that version fails, the others
@@ -135,10 +141,11 @@ class Jobs:
             raise
         except Exception as error:
             log.exception("a fault in %s.%s", document_id, version)
-            if not document_id:
-                self._give_up(StorageError(f"Filling a channel failed: {error!r}."))
+            row = self._catalog.version(document_id, version) if document_id else None
+            if row is None or row.status == "ready":
+                self._give_up(StorageError(f"A fault of Folioscope: {error!r}."))
                 raise
-            self._catalog.failed(document_id, version, Problem("internal_error", f"A fault of Folioscope: {error!r}."))
+            self.pipeline.fail(row, Problem("internal_error", f"A fault of Folioscope: {error!r}."))
         finally:
             with self._changed:
                 self._active -= 1
@@ -152,9 +159,6 @@ class Jobs:
         """Publish progress with the workflow that makes it; wake whoever waits."""
         if DBOS.workflow_id:
             DBOS.set_event("progress", {"kind": event.kind, "done": event.done, "total": event.total})
-        if event.kind == "ready":
-            for document, version, channel in self.pipeline.pending_fills(event.document_id):
-                self.fill(document, version, channel)
         with self._changed:
             self._changed.notify_all()
 
@@ -187,4 +191,3 @@ class Jobs:
 def sync_url(url: str) -> str:
     """A catalog URL as DBOS writes it (it picks its own Postgres driver)."""
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
-

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from folioscope.domain import Coverage, Document, Metadata, PageHit, PageKey, Problem
 from folioscope.errors import ChannelUnavailable, DocumentError, DocumentNotFound, NotFoundError
-from folioscope.ports import Encoder
+from folioscope.ports import Encoder, TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, CollectionPages, Job, Registered
 from ingest.discover import discover
@@ -29,8 +29,8 @@ from ingest.files import Files
 from ingest.folder import DataFolder
 from ingest.pipeline import Event, Pipeline
 from ingest.sandbox import Limits, Ocr, Sandbox
-from retrieval import Channel, open_encoder, open_index
-from retrieval.retriever import Retriever
+from retrieval import Channel, Retriever, open_encoder, open_index
+from retrieval.encoders.semantic import SemanticEncoder
 
 if TYPE_CHECKING:
     from ingest.jobs import Jobs
@@ -57,7 +57,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an ingest did, a row for each file handed in, in order. ``skipped``: files in folders that are no documents."""
+    """What an ingest did, a row for each file handed in. ``skipped``: files in folders that are no documents."""
 
     job: str
     outcomes: tuple[Outcome, ...]
@@ -125,16 +125,29 @@ class Library:
             shutil.rmtree(self._index_folder(collection.id), ignore_errors=True)
         self.catalog.remove_collection(collection.id)
 
+    def rebuild(self, collection: str | None = None) -> None:
+        """Make a collection's indexes anew from the words in the catalog, with the encoders of today.
+
+        The cure for a `FingerprintMismatch` or a damaged index. Nothing is parsed again; while it runs, search finds
+        what has been taken in so far.
+        """
+        target = self.collection(collection)
+        with self._guard:
+            for channel in self._channels.pop(target.id, {}).values():
+                channel.close()
+            self.catalog.unfill(target.id)
+            shutil.rmtree(self._index_folder(target.id), ignore_errors=True)
+        self.run_outstanding()
+
     def _index_folder(self, collection_id: str) -> Path:
         return self.folder / "indexes" / collection_id
 
     def channels(self, collection_id: str) -> Mapping[str, Channel]:
         """The collection's channels that can be used here. Raises `FingerprintMismatch`, `StorageError`."""
         with self._guard:
-            opened = self._channels.get(collection_id)
-            if opened is None:
+            if collection_id not in self._channels:
                 collection = next(c for c in self.catalog.collections() if c.id == collection_id)
-                opened = self._channels[collection_id] = {}
+                opened: dict[str, Channel] = {}
                 for name in collection.channels:
                     try:
                         encoder = self._encoder(name)
@@ -142,7 +155,8 @@ class Library:
                         opened[name] = Channel(name, encoder, index)
                     except ChannelUnavailable as error:
                         self._unavailable[name] = str(error)
-            return opened
+                self._channels[collection_id] = opened
+            return self._channels[collection_id]
 
     def _encoder(self, name: str) -> Encoder:
         if name not in self._encoders:
@@ -150,6 +164,16 @@ class Library:
             spec = f"semantic:{model}" if name == "semantic" and model != "auto" else name
             self._encoders[name] = open_encoder(spec)
         return self._encoders[name]
+
+    def text_encoder(self) -> TextEncoder | None:
+        """The semantic channel's encoder, to compare sentences with; None where it can't be used."""
+        try:
+            encoder = self._encoder("semantic")
+        except ChannelUnavailable as error:
+            self._unavailable["semantic"] = str(error)
+            return None
+        assert isinstance(encoder, SemanticEncoder)
+        return encoder
 
     @property
     def unavailable(self) -> Mapping[str, str]:
@@ -218,7 +242,9 @@ class Library:
                 )
         job = self.catalog.create_job("reingest", target.id)
         jobs = self._start_jobs()
-        registered = [(Path(document.source), self._again(document, target, job, password), None) for document in documents]
+        registered = [
+            (Path(document.source), self._again(document, target, job, password), None) for document in documents
+        ]
         jobs.wait(lambda: not self.catalog.outstanding_versions(job))
         if wait:
             self._wait_for_channels(jobs)
@@ -417,5 +443,7 @@ class Library:
     def __enter__(self) -> Library:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

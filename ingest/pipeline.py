@@ -95,7 +95,7 @@ class Pipeline:
         self._cancelled.add(version)
         row = self._house.catalog.version(*version)
         if row and row.status == "queued":
-            self._fail(row, CANCELLED)
+            self.fail(row, CANCELLED)
 
     @contextmanager
     def exclusive(self, document_id: str) -> Iterator[None]:
@@ -118,7 +118,7 @@ class Pipeline:
             try:
                 self._read(row)
             except DocumentError as error:
-                self._fail(row, Problem(error.code, str(error)))
+                self.fail(row, Problem(error.code, str(error)))
             except _Deleted:
                 pass
         finally:
@@ -148,7 +148,7 @@ class Pipeline:
                 self._emit(row, "pages", done=done, total=total)
                 self._check(row)
         if problem := catalog.only_problems(row.document_id, row.version):
-            self._fail(row, problem)
+            self.fail(row, problem)
             return
         with self.exclusive(row.document_id):
             self._check(row, stop=False)
@@ -164,7 +164,8 @@ class Pipeline:
         if self._house.catalog.version(*key) is None:
             raise _Deleted
 
-    def _fail(self, row: VersionRow, problem: Problem) -> None:
+    def fail(self, row: VersionRow, problem: Problem) -> None:
+        """The version can't be taken in: remove what it wrote and say why."""
         with self.exclusive(row.document_id):
             for channel in self._house.channels(row.collection_id).values():
                 channel.delete(row.document_id, row.version)

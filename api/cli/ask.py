@@ -66,7 +66,9 @@ def search(
             _images(library, pages, save_image, open_image)
 
 
-def _where(library: Library, collection: str | None, documents: list[str] | None, meta: list[str] | None) -> Where | None:
+def _where(
+    library: Library, collection: str | None, documents: list[str] | None, meta: list[str] | None
+) -> Where | None:
     from folioscope.domain import Where
 
     if not documents and not meta:
@@ -179,9 +181,7 @@ def _cited(found: Answer) -> list[tuple[PageKey, list[Box]]]:
     return list(pages.items())
 
 
-def _images(
-    library: Library, pages: Sequence[tuple[PageKey, Sequence[Box]]], save_to: Path | None, show: bool
-) -> None:
+def _images(library: Library, pages: Sequence[tuple[PageKey, Sequence[Box]]], save_to: Path | None, show: bool) -> None:
     """Write the highlighted pages: the first as named, further ones with -2, -3 … before the suffix."""
     if save_to is None and not show:
         return

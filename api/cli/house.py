@@ -60,7 +60,12 @@ def config_show(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     flags = {"data_dir": data_dir}
     values = load_settings(flags).model_dump(mode="json")
     rows = [
-        {"name": name, "value": _shown(name, values[name]), "origin": origin(name, flags), "about": field.description or ""}
+        {
+            "name": name,
+            "value": _shown(name, values[name]),
+            "origin": origin(name, flags),
+            "about": field.description or "",
+        }
         for name, field in Settings.model_fields.items()
     ]
     if as_json:

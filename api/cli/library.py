@@ -227,7 +227,7 @@ def docs_reingest(
 def collections_ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the collections."""
     with open_library(data_dir) as library:
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "id": collection.id,
                 "name": collection.name,
@@ -271,6 +271,18 @@ def collections_rm(
             typer.confirm(f"Delete {name} with {len(documents)} documents?", abort=True, err=True)
         library.remove_collection(name)
         _say(f"deleted {name}")
+
+
+@collections.command("rebuild")
+def collections_rebuild(name: CollectionName = None, data_dir: DataDir = None, quiet: Quiet = False) -> None:
+    """Make a collection's indexes anew from its stored words: after a change of encoder, or when one is damaged."""
+    from api.cli.progress import watching
+
+    with open_library(data_dir) as library, watching(library, quiet) as counter:
+        library.rebuild(name)
+        if not quiet:
+            _say(f"{counter.filled} pages taken in anew")
+            _say_channels(library)
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------------

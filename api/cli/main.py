@@ -32,7 +32,7 @@ def main() -> None:
     from folioscope.errors import FolioscopeError
 
     try:
-        app()
+        app(prog_name="folioscope")
     except FolioscopeError as error:
         print(f"folioscope: {error}", file=sys.stderr)
         sys.exit(exit_code(error))

@@ -23,7 +23,8 @@ Document = Annotated[
     list[str] | None, typer.Option("--document", "-d", help="Only in this document (id or file name); may be repeated.")
 ]
 Meta = Annotated[
-    list[str] | None, typer.Option("--meta", help="key=value; may be repeated. On ingest it tags, on search it filters.")
+    list[str] | None,
+    typer.Option("--meta", help="key=value; may be repeated. On ingest it tags, on search it filters."),
 ]
 SaveImage = Annotated[
     Path | None, typer.Option("--save-image", help="Write the highlighted page here (.png, .jpg, .webp).")

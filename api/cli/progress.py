@@ -34,6 +34,7 @@ class Counter:
         self.started = time.monotonic()
 
     def __call__(self, event: Event) -> None:
+        """Count an event; called from the threads that work."""
         with self._lock:
             self.documents += event.kind == "queued"
             self.ready += event.kind == "ready"

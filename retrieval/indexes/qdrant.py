@@ -21,7 +21,7 @@ from folioscope.domain import Fingerprint, Metadata, PageKey, ScoredPage, Sparse
 from folioscope.errors import DiskFull, FingerprintMismatch, FolioscopeError, StorageError
 from retrieval.indexes.labels import labels
 
-REBUILD = "folioscope docs reingest --all"
+REBUILD = "folioscope collections rebuild"
 RESERVE = 128 * 2**20  # bytes
 
 _NAME = "page"

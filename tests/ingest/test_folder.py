@@ -8,11 +8,20 @@ import pytest
 from folioscope.errors import DataFolderBusy, StorageError
 from ingest.folder import DataFolder
 
-HOLD = "import sys; from pathlib import Path; from ingest.folder import DataFolder; f = DataFolder(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
+HOLD = """
+import sys
+from pathlib import Path
+from ingest.folder import DataFolder
+folder = DataFolder(Path(sys.argv[1]))
+print("open", flush=True)
+sys.stdin.read()
+"""
 
 
 def test_one_process_at_a_time_and_the_other_is_named(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
         assert other.stdout is not None
         assert other.stdin is not None
         other.stdout.readline()

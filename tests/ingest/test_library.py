@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from folioscope.domain import PageKey, Where
-from folioscope.errors import CollectionNotFound, DocumentNotFound, NotFoundError
+from folioscope.errors import CollectionNotFound, DocumentNotFound, FingerprintMismatch, NotFoundError
 from folioscope.settings import Settings
 from ingest import Event, Library
 
@@ -36,7 +36,9 @@ def found(library: Library, query: str, **more) -> list[tuple[str, int]]:
     return [(hit.document.filename, hit.page) for hit in hits]
 
 
-def test_a_folder_becomes_searchable_and_bad_files_fail_alone(library: Library, make_pdf: MakePdf, tmp_path: Path) -> None:
+def test_a_folder_becomes_searchable_and_bad_files_fail_alone(
+    library: Library, make_pdf: MakePdf, tmp_path: Path
+) -> None:
     make_pdf("docs/tides.pdf", ["The harbour master keeps the tide tables.", "Lighthouses burn paraffin."])
     make_pdf("docs/sub/bread.pdf", ["Sourdough needs patience and rye flour."])
     (tmp_path / "docs/broken.pdf").write_bytes(b"%PDF-1.7 and then nothing that makes sense")
@@ -160,16 +162,33 @@ def test_what_is_left_goes_on_when_opened_again(tmp_path: Path, make_pdf: MakePd
         assert job.state == "done"
 
 
-def test_absent_weights_turn_the_semantic_channel_off_and_nothing_else(tmp_path: Path, make_pdf: MakePdf) -> None:
+def test_absent_weights_turn_the_semantic_channel_off_and_nothing_else(
+    tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.encoders.sentence_model.PACKAGE", "no_such_package_of_weights")
     path = make_pdf("a.pdf", ["The lamp is lit."])
-    off = settings(tmp_path / "data", channels=("lexical", "semantic"), semantic_model=str(tmp_path / "nowhere"))
-    with Library(settings=off) as library:
+    with Library(settings=settings(tmp_path / "data", channels=("lexical", "semantic"))) as library:
         library.ingest([path], wait=True)
         assert "semantic" in library.unavailable
         result = library.retriever().search("lamp")
         assert [hit.page for hit in result.hits] == [1]
         assert any("semantic" in note for note in result.notes)
         assert library.documents()[0].coverage["semantic"].done == 0
+
+
+def test_another_encoder_is_refused_until_the_indexes_are_rebuilt(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["The lamp is lit.", "The tide is out."])
+    with Library(settings=settings(tmp_path / "data")) as library:
+        library.ingest([path])
+        folder = next((library.folder / "indexes").glob("*/lexical"))
+    written = json.loads((folder / "fingerprint.json").read_text())
+    (folder / "fingerprint.json").write_text(json.dumps({**written, "revision": "of yesterday"}))
+    with Library(settings=settings(tmp_path / "data")) as library:
+        with pytest.raises(FingerprintMismatch, match=r"of yesterday.*folioscope collections rebuild"):
+            library.retriever().search("tide")
+        library.rebuild()
+        assert found(library, "tide") == [("a.pdf", 2)]
+        assert library.documents()[0].coverage["lexical"].share == 1.0
 
 
 def test_missing_paths_and_empty_folders(library: Library, tmp_path: Path) -> None:
