@@ -145,7 +145,8 @@ def _loads(pdf: Any, index: int) -> bool:
 
 
 def _size(drawing: Any, number: int) -> tuple[float, float]:
-    width, height = float(drawing.rect.width), float(drawing.rect.height)
+    left, top, right, bottom = drawing.rect
+    width, height = float(right - left), float(bottom - top)
     if not (0 < width < 1e6 and 0 < height < 1e6):
         raise Corrupt(f"Page {number} says that it is {width:g} x {height:g} points large.", hint=GET_AGAIN)
     return width, height
@@ -160,7 +161,7 @@ def _words(drawing: Any, width: float, height: float) -> Words:
         rows = text.extractWORDS(SPACES)  # which takes twice the time
     x0, y0, x1, y1, texts, block, line, _ = zip(*rows, strict=True)
     boxes: NDArray[np.float32] = np.array((x0, y0, x1, y1), np.float32).T
-    boxes -= np.array((drawing.rect.x0, drawing.rect.y0) * 2, np.float32)
+    boxes -= np.array(tuple(drawing.rect)[:2] * 2, np.float32)
     boxes /= np.array((width, height) * 2, np.float32)
     blocks = np.array(block, np.int32)
     return tidy(texts, boxes, _numbered(blocks, np.array(line, np.int32)), blocks)
@@ -168,7 +169,7 @@ def _words(drawing: Any, width: float, height: float) -> Words:
 
 def _numbered(*parts: NDArray[np.int32]) -> NDArray[np.int32]:
     """int32 [n], growing by 1 where any of the parts changes."""
-    turns = np.zeros(len(parts[0]), np.int32)
+    turns = np.zeros(len(parts[0]), bool)
     for part in parts:
         turns[1:] |= part[1:] != part[:-1]
     return np.cumsum(turns, dtype=np.int32)
@@ -185,7 +186,9 @@ def tidy(
         texts = [UNWANTED.sub("", text) for text in texts]
     with np.errstate(invalid="ignore"):
         keep = (boxes[:, 0] < 1) & (boxes[:, 1] < 1) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
-    keep &= np.isfinite(boxes).all(axis=1) & np.array([bool(text) for text in texts], bool)
+    keep &= np.isfinite(boxes).all(axis=1)
+    if "" in texts:
+        keep &= np.array([bool(text) for text in texts], bool)
     if not keep.all():
         texts = [text for text, kept in zip(texts, keep.tolist(), strict=True) if kept]
         boxes, lines, blocks = boxes[keep], lines[keep], blocks[keep]

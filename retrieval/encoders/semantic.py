@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
@@ -32,7 +31,7 @@ class SemanticEncoder:
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """Known from the files alone for the default model; a folder's graph is loaded for its dimension."""
-        settings = f"equal chunks of up to {self.length} tokens"
+        settings = f"chunks of {self.length} tokens"
         return Fingerprint(f"semantic:{self.model.name}", self.model.revision, "multi", self.model.dim, settings)
 
     def chunks(self, words: Words) -> list[tuple[int, int]]:
@@ -84,18 +83,17 @@ class SemanticEncoder:
 
 
 def chunk_ranges(ends: NDArray[np.int64], length: int) -> list[tuple[int, int]]:
-    """A page's words in runs of about equal length, as few as it takes to have ``length`` tokens in each on average.
+    """A page's words in runs of whole words of at most ``length`` tokens; the last may have a quarter more.
 
-    ``ends``: int64 [words], the number of tokens up to each word's end. No word is cut or left out, so a run may be
-    longer by part of a word. Equal, because a few words left over at a page's end would match too many questions.
+    ``ends``: int64 [words], the number of tokens up to each word's end. No word is left out; one of more than
+    ``length`` tokens is a run of its own. A shorter rest would match too many questions, so it joins the last run.
     """
-    total = int(ends[-1]) if len(ends) else 0
-    count = -(-total // length)
-    if not count:
-        return []
-    starts = np.concatenate([[0], ends])
-    middles = (starts[:-1] + starts[1:]) / 2
-    cuts = np.searchsorted(middles, np.arange(count + 1) * total / count)  # the nearest borders of words
-    _, first = np.unique(starts[cuts], return_index=True)  # a run has at least one token
-    bounds = [0, *cuts[first][1:-1].tolist(), len(ends)]
-    return list(itertools.pairwise(bounds))
+    ranges: list[tuple[int, int]] = []
+    start, before, words = 0, 0, len(ends)
+    while start < words and before < ends[-1]:
+        stop = max(int(np.searchsorted(ends, before + length, side="right")), start + 1)
+        if ends[-1] - before <= length + length // 4:
+            stop = words
+        ranges.append((start, stop))
+        start, before = stop, int(ends[stop - 1])
+    return ranges
