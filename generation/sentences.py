@@ -104,7 +104,8 @@ def _table_rows(words: Words, gaps: NDArray[np.float32]) -> list[Passage]:
         header = () if fills or not titles else max(reversed(titles), key=lambda title: _years(words, title))
         above = () if named and not _continues(words, row) else label
         context = tuple(i for title in [*titles, caption] if title not in (row, header, above) for i in title)
-        out.append(Passage("row", row, context, above, header))
+        kind: Kind = "heading" if fills and _years(words, row) > 1 else "row"
+        out.append(Passage(kind, row, context, above, header))
         label = tuple(cells[0]) if named else label
         fresh = fills
     return out

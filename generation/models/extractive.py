@@ -9,7 +9,7 @@ No word of its answer is its own. A passage (sentence, list item, table row) sco
     kind     whether it has what the question asks for: a number, a date, a name
     page     its page's retrieval score, relative to the best one
 
-A passage that says nothing beyond the question's own words (a heading, often) is none. The confidence is a logistic
+Headings, questions and passages that say nothing beyond the question's own words are none. The confidence is a logistic
 function of the best score; under `THRESHOLD` the pages are said not to answer. Weights, function and threshold were
 chosen on questions about 44 documents; docs/experiments-answers.md says how, and how weak the signal is.
 """
@@ -104,7 +104,7 @@ class Extractive:
         scored = [
             Scored(i, passage, part, _weigh(part))
             for (i, passage), terms, part in zip(found, own, parts, strict=True)
-            if part["own"] > 0 and terms - asked.keys() and not _is_aside(question, text(pages[i].words, passage.words))
+            if part["own"] > 0 and terms - asked.keys() and not _is_aside(question, passage, pages[i])
         ]
         scored.sort(key=lambda one: -one.score)
         return self._with_similarity(question, pages, _distinct(scored, pages))
@@ -198,9 +198,11 @@ def _distinct(scored: Sequence[Scored], pages: Sequence[GivenPage]) -> list[Scor
     return list(seen.values())
 
 
-def _is_aside(question: str, passage: str) -> bool:
-    """A question, or an entry of a list of sources; unless addresses on the web are asked for."""
-    return passage.endswith(("?", "？", "؟")) or ("://" in passage and not _ASKS_LINK.search(question))
+def _is_aside(question: str, passage: Passage, page: GivenPage) -> bool:
+    """A heading, a question, or an entry of a list of sources (unless addresses on the web are asked for)."""
+    said = text(page.words, passage.words)
+    link = "://" in said and not _ASKS_LINK.search(question)
+    return passage.kind == "heading" or said.endswith(("?", "？", "؟")) or link
 
 
 def _has_what_is_asked(question: str, passage: str) -> bool:
