@@ -253,5 +253,5 @@ def _is_heading(words: Words, run: Sequence[int], height: float) -> bool:
     if len(run) > 14 or _FULL_END.search(texts[-1]):
         return False
     tall = float(np.median(words.boxes[list(run), 3] - words.boxes[list(run), 1]))
-    long = [word for word in texts if len(word) > 3]
+    long = [word for word in texts if len(word) > 3 and word[0].isalpha()]
     return tall > 1.15 * height or (bool(long) and all(word[0].isupper() for word in long))
