@@ -91,7 +91,8 @@ def chunk_ranges(ends: NDArray[np.int64], length: int) -> list[tuple[int, int]]:
     ranges: list[tuple[int, int]] = []
     start, before, words = 0, 0, len(ends)
     while start < words and before < ends[-1]:
-        stop = max(int(np.searchsorted(ends, before + length, side="right")), start + 1)
+        least = int(np.searchsorted(ends, before, side="right")) + 1  # to have a token; some words have none
+        stop = max(int(np.searchsorted(ends, before + length, side="right")), least)
         if ends[-1] - before <= length + length // 4:
             stop = words
         ranges.append((start, stop))

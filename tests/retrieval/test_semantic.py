@@ -127,14 +127,16 @@ def test_chunks_keep_every_word_whole(length):
         assert [word for span in ranges for word in range(*span)] == list(range(len(tokens)))
         sizes = [int(tokens[start:stop].sum()) for start, stop in ranges]
         assert min(sizes) > 0
-        assert all(size <= length or stop == start + 1 for size, (start, stop) in zip(sizes[:-1], ranges, strict=False))
+        assert all(
+            tokens[start:stop].sum() <= length or not tokens[start : stop - 1].any() for start, stop in ranges[:-1]
+        )
         assert sizes[-1] <= max(length * 1.25, tokens.max())
 
 
 def test_a_short_rest_joins_the_last_chunk():
-    ones = np.ones(1000, np.int64)
+    ones = np.ones(451, np.int64)
     assert chunk_ranges(np.cumsum(ones[:450]), 200) == [(0, 200), (200, 450)]
-    assert chunk_ranges(np.cumsum(ones[:451]), 200) == [(0, 200), (200, 400), (400, 451)]
+    assert chunk_ranges(np.cumsum(ones), 200) == [(0, 200), (200, 400), (400, 451)]
 
 
 def test_a_word_longer_than_a_chunk(encoder):
