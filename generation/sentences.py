@@ -216,12 +216,19 @@ def _breaks(words: Words, run: Sequence[int], here: int, ends: NDArray[np.float3
     if words.lines[before] != words.lines[here]:
         if _BULLET.match(first):
             return True
-        if words.blocks[before] != words.blocks[here]:
+        if words.blocks[before] != words.blocks[here] and not _goes_on_below(words, before, here):
             return begins or bool(_END.search(last))
-        x0, x1 = ends[before]
+        x0, x1 = min(ends[before, 0], ends[here, 0]), max(ends[before, 1], ends[here, 1])
         if begins and words.boxes[before, 2] < x0 + 0.7 * (x1 - x0):
             return True
     return begins and bool(_FULL_END.search(last)) and not (_ABBREVIATION.match(last) or _BULLET.match(last))
+
+
+def _goes_on_below(words: Words, before: int, here: int) -> bool:
+    """Whether the word begins the next line of the same print, for files that make each line a block of its own."""
+    (_, top, _, bottom), (_, below, _, under) = words.boxes[before].tolist(), words.boxes[here].tolist()
+    height = bottom - top
+    return bool(0 < below - top < 1.8 * height and abs(under - below - height) < 0.15 * height)
 
 
 def _block_ends(words: Words) -> NDArray[np.float32]:

@@ -83,6 +83,14 @@ def test_paragraphs_become_sentences_joined_over_lines() -> None:
     assert all(verify(text(words, one.words), words).status == "exact" for one in found)
 
 
+def test_a_paragraph_whose_lines_are_blocks_of_their_own() -> None:
+    made = page(
+        [(72, 100, "The second ship of the line entered service on 3", 11), (72, 114, "March and took over.", 11)]
+    )
+    words = Words(made.texts, made.boxes, made.lines, made.lines, "text-layer")
+    assert [text(words, one.words) for one in passages(words)] == [made.text().replace("\n", " ")]
+
+
 def test_list_items_stand_alone_under_their_heading() -> None:
     items = ["- Keep the engine cold before service", "- Wear gloves at all times", "- Close the valve"]
     words = page([(72, 100, "Safety rules", 18), *[(72, 130 + 14 * i, item, 11) for i, item in enumerate(items)]])
