@@ -334,6 +334,11 @@ class Citation:
     boxes: tuple[Box, ...] = ()
 
     @property
+    def key(self) -> PageKey:
+        """The page this citation names."""
+        return PageKey(self.document.id, self.document.version, self.page)
+
+    @property
     def union_box(self) -> Box | None:
         """The box around all boxes."""
         if not self.boxes:

@@ -37,13 +37,14 @@ def draw(image: NDArray[np.uint8], boxes: Sequence[Box], *, colour: tuple[int, i
     return marked
 
 
-def save(image: NDArray[np.uint8], path: Path) -> None:
+def save(image: NDArray[np.uint8], path: str | Path) -> None:
     """Write uint8 [height, width, 3] RGB as PNG, JPEG or WebP, by the name's ending.
 
     Raises `StorageError` when the ending is another or the file can't be written.
     """
     from PIL import Image
 
+    path = Path(path)
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise StorageError(

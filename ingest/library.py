@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from folioscope.domain import Coverage, Document, Metadata, PageHit, PageKey, Problem
+from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey, Problem
 from folioscope.errors import ChannelUnavailable, DocumentError, DocumentNotFound, NotFoundError
 from folioscope.ports import Encoder, TextEncoder
 from folioscope.settings import Settings, load_settings
@@ -91,9 +91,9 @@ class Library:
             self.folder.path, max_bytes=settings.max_file_mb << 20, cache_bytes=settings.image_cache_mb << 20
         )
         self._workers = settings.workers or os.cpu_count() or 1
-        self.sandbox = Sandbox(
-            Limits.from_settings(settings), Ocr(settings.ocr, settings.ocr_languages), workers=self._workers
-        )
+        limits = Limits.from_settings(settings)
+        self.sandbox = Sandbox(limits, Ocr(settings.ocr, settings.ocr_languages), workers=self._workers)
+        self._painter = Sandbox(limits, Ocr("off"), workers=1)  # page images never wait behind documents being read
         self.pipeline = Pipeline(self)
         self._jobs: Jobs | None = None
         self._listeners: list[Listener] = []
@@ -365,16 +365,16 @@ class Library:
             row.sha256,
             key.number,
             long_edge,
-            lambda: self.sandbox.render(path, key.number, long_edge, row.password),
+            lambda: self._painter.render(path, key.number, long_edge, row.password),
         )
 
     def original(self, sha256: str) -> Path:
         """Where an original lies."""
         return self.files.path(sha256)
 
-    def page_image(self, hit: PageHit, long_edge: int = PAGE_LONG_EDGE) -> NDArray[np.uint8]:
-        """The image of a page that was found."""
-        return self.image(hit.key, long_edge)
+    def page_image(self, found: PageHit | Citation, long_edge: int = PAGE_LONG_EDGE) -> NDArray[np.uint8]:
+        """The image of a page that was found or cited."""
+        return self.image(found.key, long_edge)
 
     # --- jobs -------------------------------------------------------------------------------------------------------
 
@@ -432,6 +432,7 @@ class Library:
             self._jobs.stop()
             self._jobs = None
         self.sandbox.close()
+        self._painter.close()
         with self._guard:
             for channels in self._channels.values():
                 for channel in channels.values():

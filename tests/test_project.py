@@ -20,6 +20,20 @@ PACKAGES = {"api", "eval", "folioscope", "generation", "ingest", "retrieval"}
 # The public names of each package. To change them is to change what others rely on: say so in CHANGELOG.md.
 PUBLIC = {
     "folioscope": ["__version__"],
+    "generation": ["Match", "answer", "draw", "open_model", "save", "to_json", "verify"],
+    "ingest": ["Event", "Library", "Outcome", "Report"],
+    "retrieval": [
+        "Channel",
+        "EdgeIndex",
+        "MemoryIndex",
+        "Retriever",
+        "analyzer",
+        "fuse",
+        "open_encoder",
+        "open_index",
+        "snippet",
+        "text_regions",
+    ],
 }
 
 

@@ -172,12 +172,9 @@ def _show_answer(found: Answer) -> None:
 
 
 def _cited(found: Answer) -> list[tuple[PageKey, list[Box]]]:
-    from folioscope.domain import PageKey
-
     pages: dict[PageKey, list[Box]] = {}
     for citation in found.citations:
-        key = PageKey(citation.document.id, citation.document.version, citation.page)
-        pages.setdefault(key, []).extend(citation.boxes)
+        pages.setdefault(citation.key, []).extend(citation.boxes)
     return list(pages.items())
 
 
@@ -185,12 +182,12 @@ def _images(library: Library, pages: Sequence[tuple[PageKey, Sequence[Box]]], sa
     """Write the highlighted pages: the first as named, further ones with -2, -3 … before the suffix."""
     if save_to is None and not show:
         return
-    from generation import highlight
+    from generation import draw, save
 
     target = save_to or library.folder / "last.png"
     for number, (key, boxes) in enumerate(pages, 1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
-        highlight.save(highlight.draw(library.image(key), boxes), path)
+        save(draw(library.image(key), boxes), path)
         print(f"highlighted page: {path}", file=sys.stderr)
         if show and number == 1:
             typer.launch(str(path))

@@ -1,0 +1,50 @@
+"""What the README shows works as shown."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api import samples
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str, heading: str) -> str:
+    """The first code block of a language under a heading."""
+    section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    assert found, heading
+    return found[1]
+
+
+def test_the_notebook_does_the_whole_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    code = block("python", "In a notebook")
+    assert len([line for line in code.splitlines() if line.strip() and "import" not in line]) <= 10
+    with samples.folder() as folder:
+        shutil.copytree(folder, tmp_path / "reports")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    said = capsys.readouterr().out
+    assert "0.35 euros a share" in said
+    assert "Box(" in said
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_command_line_names_a_command_and_options_that_exist() -> None:
+    for line in block("", "On the command line").splitlines():
+        program, *words = shlex.split(line.split("#")[0])
+        assert program == "folioscope"
+        command = words[: 2 if words[0] in ("docs", "collections", "jobs", "config") else 1]
+        call = "from api.cli.main import main; main()"
+        shown = subprocess.run(
+            [sys.executable, "-c", call, *command, "--help"], capture_output=True, text=True, check=True
+        )
+        for word in words:
+            if word.startswith("-"):
+                assert word in shown.stdout, (line, word)
