@@ -93,7 +93,7 @@ def chunk_ranges(ends: NDArray[np.int64], length: int) -> list[tuple[int, int]]:
     while start < words and before < ends[-1]:
         least = int(np.searchsorted(ends, before, side="right")) + 1  # to have a token; some words have none
         stop = max(int(np.searchsorted(ends, before + length, side="right")), least)
-        if ends[-1] - before <= length + length // 4:
+        if ends[-1] <= max(before + length + length // 4, ends[stop - 1]):
             stop = words
         ranges.append((start, stop))
         start, before = stop, int(ends[stop - 1])
