@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -24,6 +26,10 @@ from ingest.words import pack, unpack
 
 IMMEDIATE = ("lexical",)
 """Channels written while a document is read; it is ready when they are. The others fill in behind."""
+
+
+FULL_BYTES = 1 << 20
+"""With less free than this, a failed write is put down to the full disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,7 @@ class Catalog:
     def __init__(self, url: str) -> None:
         try:
             self._engine = _engine(url)
+            self._file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
             self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
             with self._write() as db:
                 t.metadata.create_all(db)
@@ -127,7 +134,7 @@ class Catalog:
             with self._engine.begin() as db:
                 yield db
         except exc.DBAPIError as error:
-            raise _storage_error(error) from error
+            raise _storage_error(error, self._file) from error
 
     @contextmanager
     def _read(self) -> Iterator[sa.Connection]:
@@ -135,7 +142,7 @@ class Catalog:
             with self._readers.connect() as db:
                 yield db
         except exc.DBAPIError as error:
-            raise _storage_error(error) from error
+            raise _storage_error(error, self._file) from error
 
     # --- collections ------------------------------------------------------------------------------------------------
 
@@ -674,11 +681,15 @@ def _status(stored: str) -> DocumentStatus:
     return "ready" if stored == "superseded" else stored  # type: ignore[return-value]
 
 
-def _storage_error(error: exc.DBAPIError) -> StorageError:
+def _storage_error(error: exc.DBAPIError, database: str | None) -> StorageError:
+    """``database``: the file of an SQLite database."""
     text = str(error.orig)
-    if "disk is full" in text or "No space left" in text:
+    full = "disk is full" in text or "No space left" in text
+    if database and "disk I/O error" in text:  # SQLite's word for a log file that it could not extend, too
+        full = shutil.disk_usage(Path(database).parent).free < FULL_BYTES
+    if full:
         return DiskFull(
-            "No space left on the disk of the catalog.",
+            f"No space left on the disk of the catalog{f', {database}' if database else ''}.",
             hint="Free some space and run the same command again; what is ready stays.",
         )
     return StorageError(f"The catalog's database failed: {text}.", hint="`folioscope doctor` looks at it.")
