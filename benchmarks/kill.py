@@ -22,8 +22,8 @@ DOCUMENTS, PAGES = 12, 40
 
 
 def word(document: int, page: int) -> str:
-    """A word that stands on this page only."""
-    return f"doc{document}page{page}".translate(str.maketrans("0123456789", "abcdefghij"))
+    """A word that stands on this page only; its end is nothing that a stemmer would take off."""
+    return f"zq{document}w{page}".translate(str.maketrans("0123456789", "bcdfghjklm")) + "x"
 
 
 def make_documents(folder: Path) -> list[Path]:
@@ -114,7 +114,7 @@ def main() -> None:
             if action == "rm":
                 victim = chance.choice(some).name
                 command = [program, "docs", "rm", victim]
-            if killed(command, env, chance.uniform(0.6, given.longest)):
+            if killed(command, env, chance.uniform(0.2, given.longest)):
                 kills[action] = kills.get(action, 0) + 1
         live = [path for path in files if path != files[-1]]
         subprocess.run([program, "ingest", "-q", *map(str, files)], env=env, check=True)
