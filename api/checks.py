@@ -133,13 +133,13 @@ def _sandbox(settings: Settings) -> Result:
 
 
 def _database(settings: Settings) -> Result:
-    from ingest.catalog import Catalog
+    from ingest.database import Database
 
     if not settings.database_url:
         with tempfile.TemporaryDirectory() as folder:
-            Catalog(f"sqlite:///{Path(folder) / 'check.sqlite'}").close()
+            Database(f"sqlite:///{Path(folder) / 'check.sqlite'}").close()
         return Result("database", "ok", "SQLite in the data folder")
-    Catalog(settings.database_url).close()
+    Database(settings.database_url).close()
     return Result("database", "ok", "reached")
 
 

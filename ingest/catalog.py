@@ -1,4 +1,4 @@
-"""Documents, versions, pages, channel coverage and jobs, in SQLite or Postgres through SQLAlchemy.
+"""Collections, documents, versions, pages and jobs.
 
 The catalog is the truth about what exists and what is outstanding; indexes hold vectors for it, DBOS carries the work
 out. A page's row is written after its vectors are durable, so the rows say where a killed process stood.
@@ -7,29 +7,22 @@ out. A page's row is written after its vectors are durable, so the rows say wher
 from __future__ import annotations
 
 import difflib
-import secrets
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from folioscope.domain import Coverage, Document, DocumentRef, DocumentStatus, Metadata, Page, PageKey, Problem, Words
-from folioscope.errors import CollectionNotFound, ConfigError, DiskFull, DocumentNotFound, StorageError
+from folioscope.domain import Document, DocumentRef, DocumentStatus, Metadata, Page, PageKey, Problem, Words
+from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
 from ingest import schema as t
+from ingest.database import Database, new_id, now
+from ingest.fills import Fills
 from ingest.words import pack, unpack
 
 IMMEDIATE = ("lexical",)
 """Channels written while a document is read; it is ready when they are. The others fill in behind."""
-
-
-FULL_BYTES = 1 << 20
-"""With less free than this, a failed write is put down to the full disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,75 +73,18 @@ class Job:
     outstanding: int
 
 
-def new_id(prefix: str) -> str:
-    """``doc_`` and 80 random bits: never recycled."""
-    return f"{prefix}_{secrets.token_hex(10)}"
-
-
-def now() -> str:
-    """RFC 3339, UTC, seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _engine(url: str) -> sa.Engine:
-    engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
-
-        @sa.event.listens_for(engine, "connect")
-        def _(connection: Any, _record: Any) -> None:
-            connection.isolation_level = None  # we say BEGIN ourselves
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "secure_delete=ON"):
-                connection.execute(f"PRAGMA {pragma}")
-
-        @sa.event.listens_for(engine, "begin")
-        def _(connection: sa.Connection) -> None:
-            # Taking the write lock at once: two readers that both want to write later would deadlock.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
 class Catalog:
-    """``url``: a SQLAlchemy URL. Raises `StorageError` or `DiskFull` when the database can't be used."""
+    """Over an opened `Database`. Every method raises `StorageError` or `DiskFull` when that can't be used."""
 
-    def __init__(self, url: str) -> None:
-        try:
-            self._engine = _engine(url)
-            self._file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
-            self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-            with self._write() as db:
-                t.metadata.create_all(db)
-        except exc.ArgumentError as error:
-            raise ConfigError(
-                f"The database URL is not one: {error}.", hint="Write sqlite:///… or postgresql+psycopg://…"
-            ) from None
-        self.changes = 0  # counts writes that a reader's cache must notice
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as db:
-                yield db
-        except exc.DBAPIError as error:
-            raise _storage_error(error, self._file) from error
-
-    @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
-        try:
-            with self._readers.connect() as db:
-                yield db
-        except exc.DBAPIError as error:
-            raise _storage_error(error, self._file) from error
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.fills = Fills(database)
 
     # --- collections ------------------------------------------------------------------------------------------------
 
     def collections(self) -> list[Collection]:
         """All, by name."""
-        with self._read() as db:
+        with self.database.read() as db:
             rows = db.execute(sa.select(t.collections).order_by(t.collections.c.name)).all()
         return [Collection(row.id, row.name, row.created, tuple(row.channels)) for row in rows]
 
@@ -171,7 +107,7 @@ class Catalog:
         ordered = sorted(dict.fromkeys(channels), key=lambda channel: channel not in IMMEDIATE)
         row = {"id": new_id("col"), "name": name, "created": now(), "channels": ordered}
         try:
-            with self._write() as db:
+            with self.database.write() as db:
                 if not db.execute(sa.select(t.collections.c.id).where(t.collections.c.name == name)).first():
                     db.execute(t.collections.insert().values(row))
         except StorageError as error:
@@ -181,17 +117,17 @@ class Catalog:
 
     def remove_collection(self, collection_id: str) -> None:
         """Forget a collection whose documents are purged."""
-        with self._write() as db:
+        with self.database.write() as db:
             db.execute(t.jobs.delete().where(t.jobs.c.collection_id == collection_id))
             db.execute(t.collections.delete().where(t.collections.c.id == collection_id))
-        self.changes += 1
+        self.database.changes += 1
 
     # --- taking documents in ----------------------------------------------------------------------------------------
 
     def create_job(self, kind: str, collection_id: str) -> str:
         """A job that versions can be registered under."""
         job = new_id("job")
-        with self._write() as db:
+        with self.database.write() as db:
             db.execute(t.jobs.insert().values(id=job, kind=kind, collection_id=collection_id, created=now()))
         return job
 
@@ -214,7 +150,7 @@ class Catalog:
         ``again``: make a new version of the same source even if the bytes are the same.
         """
         d, v = t.documents.c, t.versions.c
-        with self._write() as db:
+        with self.database.write() as db:
             if not again:
                 same = db.execute(
                     sa.select(d.id, v.version)
@@ -258,13 +194,13 @@ class Catalog:
                     created=now(),
                 )
             )
-        self.changes += 1
+        self.database.changes += 1
         return Registered(document, version, duplicate=False)
 
     def version(self, document_id: str, version: int) -> VersionRow | None:
         """None when the document or the version is gone."""
         d, v = t.documents.c, t.versions.c
-        with self._read() as db:
+        with self.database.read() as db:
             row = db.execute(
                 sa.select(t.documents, t.versions)
                 .join(t.versions, v.document_id == d.id)
@@ -291,7 +227,7 @@ class Catalog:
     def pages_done(self, document_id: str, version: int) -> int:
         """Pages 1..n have rows (and, in the immediate channels, vectors)."""
         c = t.pages.c
-        with self._read() as db:
+        with self.database.read() as db:
             last = db.execute(
                 sa.select(sa.func.max(c.number)).where(c.document_id == document_id, c.version == version)
             ).scalar()
@@ -314,14 +250,14 @@ class Catalog:
             }
             for page in batch
         ]
-        with self._write() as db:
+        with self.database.write() as db:
             db.execute(t.pages.insert(), rows)
 
     def only_problems(self, document_id: str, version: int) -> Problem | None:
         """The first page's problem if no page could be read."""
         c = t.pages.c
         of_version = (c.document_id == document_id) & (c.version == version)
-        with self._read() as db:
+        with self.database.read() as db:
             if db.execute(sa.select(c.number).where(of_version, c.code.is_(None)).limit(1)).first():
                 return None
             row = db.execute(sa.select(c.code, c.message).where(of_version).order_by(c.number).limit(1)).first()
@@ -331,7 +267,7 @@ class Catalog:
         """The switch: from this moment on the document is searched in this version and in no other."""
         v = t.versions.c
         of_document = v.document_id == document_id
-        with self._write() as db:
+        with self.database.write() as db:
             channels = db.execute(
                 sa.select(t.collections.c.channels)
                 .join(t.documents, t.documents.c.collection_id == t.collections.c.id)
@@ -354,88 +290,20 @@ class Catalog:
                 .values(status="ready", page_problems=problems, code=None, message=None)
             )
             db.execute(t.documents.update().where(t.documents.c.id == document_id).values(current=version))
-            db.execute(
-                t.fills.insert(),
-                [
-                    {
-                        "document_id": document_id,
-                        "version": version,
-                        "channel": channel,
-                        "done": pages if channel in IMMEDIATE else 0,
-                    }
-                    for channel in channels
-                ],
-            )
-        self.changes += 1
+            self.fills.start(db, document_id, version, {name: pages if name in IMMEDIATE else 0 for name in channels})
+        self.database.changes += 1
 
     def failed(self, document_id: str, version: int, problem: Problem) -> None:
         """The version can't be taken in; an older one that is ready stays."""
         self._set_version(document_id, version, status="failed", code=problem.code, message=problem.message)
-        with self._write() as db:
+        with self.database.write() as db:
             db.execute(t.pages.delete().where(t.pages.c.document_id == document_id, t.pages.c.version == version))
 
     def _set_version(self, document_id: str, version: int, **values: Any) -> None:
         v = t.versions.c
-        with self._write() as db:
+        with self.database.write() as db:
             db.execute(t.versions.update().where(v.document_id == document_id, v.version == version).values(**values))
-        self.changes += 1
-
-    # --- channels that fill in --------------------------------------------------------------------------------------
-
-    def filled(self, document_id: str, version: int, channel: str, done: int, message: str | None = None) -> None:
-        """Pages 1..done are in the channel's index."""
-        f = t.fills.c
-        with self._write() as db:
-            db.execute(
-                t.fills.update()
-                .where(f.document_id == document_id, f.version == version, f.channel == channel)
-                .values(done=done, message=message)
-            )
-        self.changes += 1
-
-    def unfill(self, collection_id: str) -> None:
-        """No channel has any page of the collection's documents any more."""
-        in_collection = sa.select(t.documents.c.id).where(t.documents.c.collection_id == collection_id)
-        with self._write() as db:
-            db.execute(t.fills.update().where(t.fills.c.document_id.in_(in_collection)).values(done=0))
-        self.changes += 1
-
-    def fill(self, document_id: str, version: int, channel: str) -> int | None:
-        """How many pages the channel has of this version; None when it is not the current version any more."""
-        f, d = t.fills.c, t.documents.c
-        with self._read() as db:
-            return db.execute(
-                sa.select(f.done)
-                .join(t.documents, d.id == f.document_id)
-                .where(
-                    f.document_id == document_id,
-                    f.version == version,
-                    f.channel == channel,
-                    d.current == version,
-                    ~d.deleted,
-                )
-            ).scalar()
-
-    def coverage(self, collection_id: str | None = None) -> dict[str, Coverage]:
-        """Per channel, over the current versions of a collection's documents, or of all."""
-        condition = t.documents.c.collection_id == collection_id if collection_id else sa.true()
-        return self._coverage(condition).get("", {})
-
-    def _coverage(self, condition: sa.ColumnElement[bool], each: bool = False) -> dict[str, dict[str, Coverage]]:
-        f, d, v = t.fills.c, t.documents.c, t.versions.c
-        group = [d.id] if each else []
-        query = (
-            sa.select(*group, f.channel, sa.func.sum(f.done).label("done"), sa.func.sum(v.pages).label("total"))
-            .join(t.documents, sa.and_(d.id == f.document_id, d.current == f.version, ~d.deleted))
-            .join(t.versions, sa.and_(v.document_id == f.document_id, v.version == f.version))
-            .where(condition)
-            .group_by(*group, f.channel)
-        )
-        found: dict[str, dict[str, Coverage]] = {}
-        with self._read() as db:
-            for row in db.execute(query):
-                found.setdefault(row.id if each else "", {})[row.channel] = Coverage(int(row.done), int(row.total))
-        return found
+        self.database.changes += 1
 
     # --- what is outstanding ----------------------------------------------------------------------------------------
 
@@ -448,30 +316,16 @@ class Catalog:
             .where(v.status.in_(("queued", "processing")), ~d.deleted)
             .order_by(v.created, v.document_id)
         )
-        with self._read() as db:
+        with self.database.read() as db:
             rows = db.execute(query.where(v.job_id == job) if job else query).all()
         return [(row.document_id, row.version) for row in rows]
-
-    def outstanding_fills(self, document_id: str | None = None) -> list[tuple[str, int, str]]:
-        """(document, version, channel) of current versions that a channel has not wholly taken in, oldest first."""
-        f, d, v = t.fills.c, t.documents.c, t.versions.c
-        query = (
-            sa.select(f.document_id, f.version, f.channel)
-            .join(t.documents, sa.and_(d.id == f.document_id, d.current == f.version, ~d.deleted))
-            .join(t.versions, sa.and_(v.document_id == f.document_id, v.version == f.version))
-            .where(f.done < v.pages)
-            .order_by(v.created, f.document_id)
-        )
-        with self._read() as db:
-            rows = db.execute(query.where(d.id == document_id) if document_id else query).all()
-        return [(row.document_id, row.version, row.channel) for row in rows]
 
     def stale(self) -> list[tuple[str, str, int | None]]:
         """(collection, document, version) whose pages and vectors must go: superseded versions, and, with version
         None, documents that were deleted.
         """
         d, v = t.documents.c, t.versions.c
-        with self._read() as db:
+        with self.database.read() as db:
             gone = db.execute(sa.select(d.collection_id, d.id).where(d.deleted)).all()
             old = db.execute(
                 sa.select(d.collection_id, v.document_id, v.version)
@@ -482,9 +336,9 @@ class Catalog:
 
     def delete(self, document_id: str) -> None:
         """From this moment on the document is found by nothing; `purge` removes what it left."""
-        with self._write() as db:
+        with self.database.write() as db:
             db.execute(t.documents.update().where(t.documents.c.id == document_id).values(deleted=True))
-        self.changes += 1
+        self.database.changes += 1
 
     def purge(self, document_id: str, version: int | None = None) -> list[str]:
         """Remove the rows of a superseded version's pages, or of a whole document, once their vectors are gone.
@@ -493,7 +347,7 @@ class Catalog:
         """
         tables = [t.pages, t.fills] if version is not None else [t.pages, t.fills, t.versions]
         v = t.versions.c
-        with self._write() as db:
+        with self.database.write() as db:
             hashes = set(db.execute(sa.select(v.sha256).where(v.document_id == document_id)).scalars())
             for table in tables:
                 condition = table.c.document_id == document_id
@@ -531,7 +385,7 @@ class Catalog:
         if found:
             ids = ", ".join(document.id for document in found)
             raise DocumentNotFound(f"{len(found)} documents are called {name!r}.", hint=f"Name one by its id: {ids}.")
-        with self._read() as db:
+        with self.database.read() as db:
             names = (
                 db.execute(sa.select(d.filename).where(d.collection_id == collection.id, ~d.deleted)).scalars().all()
             )
@@ -557,8 +411,8 @@ class Catalog:
             .where(condition, ~d.deleted)
             .order_by(d.created, d.filename)
         )
-        coverage = self._coverage(condition, each=True)
-        with self._read() as db:
+        coverage = self.fills.by_document(condition)
+        with self.database.read() as db:
             rows = db.execute(query).all()
         return [
             Document(
@@ -582,7 +436,7 @@ class Catalog:
     def outcome(self, document_id: str, version: int) -> tuple[str, int, int, Problem | None] | None:
         """(status, pages, page problems, why it failed) of a version; None when it is gone."""
         v = t.versions.c
-        with self._read() as db:
+        with self.database.read() as db:
             row = db.execute(
                 sa.select(v.status, v.pages, v.page_problems, v.code, v.message).where(
                     v.document_id == document_id, v.version == version
@@ -596,7 +450,7 @@ class Catalog:
         query = sa.select(t.pages).where(c.document_id == document_id, c.version == version, c.number >= start)
         if stop is not None:
             query = query.where(c.number <= stop)
-        with self._read() as db:
+        with self.database.read() as db:
             rows = db.execute(query.order_by(c.number)).all()
         return [_page(row, unpack(row.words, row.source)) for row in rows]
 
@@ -606,14 +460,14 @@ class Catalog:
         query = sa.select(c.number, c.width, c.height, c.flags, c.code, c.message).where(
             c.document_id == document_id, c.version == version, c.code.is_not(None) | (c.flags != "")
         )
-        with self._read() as db:
+        with self.database.read() as db:
             return [_page(row, Words.empty()) for row in db.execute(query.order_by(c.number))]
 
     def words(self, keys: Sequence[PageKey]) -> dict[PageKey, Words]:
         """The words of these pages; pages that are gone are missing."""
         c = t.pages.c
         found: dict[PageKey, Words] = {}
-        with self._read() as db:
+        with self.database.read() as db:
             for start in range(0, len(keys), 200):
                 wanted = [tuple(key) for key in keys[start : start + 200]]
                 query = sa.select(c.document_id, c.version, c.number, c.source, c.words).where(
@@ -631,7 +485,7 @@ class Catalog:
             .join(t.versions, (v.document_id == d.id) & (v.version == d.current))
             .where(d.collection_id == collection_id, ~d.deleted, d.id.in_(list(document_ids)))
         )
-        with self._read() as db:
+        with self.database.read() as db:
             return {row.id: DocumentRef(row.id, row.current, row.filename, row.pages) for row in db.execute(query)}
 
     # --- jobs -------------------------------------------------------------------------------------------------------
@@ -639,8 +493,8 @@ class Catalog:
     def jobs(self) -> list[Job]:
         """All, newest first."""
         j, v, c = t.jobs.c, t.versions.c, t.collections.c
-        filling = {key[:2] for key in self.outstanding_fills()}
-        with self._read() as db:
+        filling = {key[:2] for key in self.fills.outstanding()}
+        with self.database.read() as db:
             jobs = db.execute(
                 sa.select(t.jobs, c.name).join(t.collections, c.id == j.collection_id).order_by(j.created.desc(), j.id)
             ).all()
@@ -652,7 +506,7 @@ class Catalog:
     def cancel_job(self, job: str) -> list[tuple[str, int]]:
         """Mark a job as cancelled; returns the versions that it has not read yet, for the pipeline to give up."""
         outstanding = self.outstanding_versions(job)
-        with self._write() as db:
+        with self.database.write() as db:
             db.execute(t.jobs.update().where(t.jobs.c.id == job).values(cancelled=True))
         return outstanding
 
@@ -679,55 +533,3 @@ def _page(row: Any, words: Words) -> Page:
 
 def _status(stored: str) -> DocumentStatus:
     return "ready" if stored == "superseded" else stored  # type: ignore[return-value]
-
-
-def _storage_error(error: exc.DBAPIError, database: str | None) -> StorageError:
-    """``database``: the file of an SQLite database."""
-    text = str(error.orig)
-    full = "disk is full" in text or "No space left" in text
-    if database and "disk I/O error" in text:  # SQLite's word for a log file that it could not extend, too
-        full = shutil.disk_usage(Path(database).parent).free < FULL_BYTES
-    if full:
-        return DiskFull(
-            f"No space left on the disk of the catalog{f', {database}' if database else ''}.",
-            hint="Free some space and run the same command again; what is ready stays.",
-        )
-    return StorageError(f"The catalog's database failed: {text}.", hint="`folioscope doctor` looks at it.")
-
-
-class CollectionPages:
-    """A `folioscope.ports.PageStore` over one collection, remembered until the catalog changes."""
-
-    def __init__(self, collection_id: str, catalog: Catalog) -> None:
-        self._id = collection_id
-        self._catalog = catalog
-        self._seen = -1
-        self._refs: dict[str, DocumentRef | None] = {}
-        self._coverage: dict[str, Coverage] | None = None
-
-    def _fresh(self) -> None:
-        if self._seen != self._catalog.changes:
-            self._seen = self._catalog.changes
-            self._refs = {}
-            self._coverage = None
-
-    def current(self, document_ids: Iterable[str]) -> Mapping[str, DocumentRef]:
-        """See `folioscope.ports.PageStore`."""
-        self._fresh()
-        refs = self._refs
-        asked = set(document_ids)
-        if missing := asked - refs.keys():
-            found = self._catalog.current(self._id, missing)
-            refs.update({document: found.get(document) for document in missing})
-        return {document: ref for document in asked if (ref := refs[document])}
-
-    def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
-        """See `folioscope.ports.PageStore`."""
-        return self._catalog.words(keys)
-
-    def coverage(self) -> Mapping[str, Coverage]:
-        """See `folioscope.ports.PageStore`."""
-        self._fresh()
-        if self._coverage is None:
-            self._coverage = self._catalog.coverage(self._id)
-        return self._coverage

@@ -23,10 +23,12 @@ from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, P
 from folioscope.errors import ChannelUnavailable, DocumentError, DocumentNotFound, NotFoundError
 from folioscope.ports import Encoder, TextEncoder
 from folioscope.settings import Settings, load_settings
-from ingest.catalog import Catalog, Collection, CollectionPages, Job, Registered
+from ingest.catalog import Catalog, Collection, Job, Registered
+from ingest.database import Database
 from ingest.discover import discover
 from ingest.files import Files
 from ingest.folder import DataFolder
+from ingest.pages import CollectionPages
 from ingest.pipeline import Event, Pipeline
 from ingest.sandbox import Limits, Ocr, Sandbox
 from retrieval import Channel, Retriever, open_encoder, open_index
@@ -86,7 +88,8 @@ class Library:
 
     def _open(self) -> None:
         settings = self.settings
-        self.catalog = Catalog(settings.database_url or f"sqlite:///{self.folder / 'catalog.sqlite'}")
+        self._database = Database(settings.database_url or f"sqlite:///{self.folder / 'catalog.sqlite'}")
+        self.catalog = Catalog(self._database)
         self.files = Files(
             self.folder.path, max_bytes=settings.max_file_mb << 20, cache_bytes=settings.image_cache_mb << 20
         )
@@ -135,7 +138,7 @@ class Library:
         with self._guard:
             for channel in self._channels.pop(target.id, {}).values():
                 channel.close()
-            self.catalog.unfill(target.id)
+            self.catalog.fills.reset(target.id)
             shutil.rmtree(self._index_folder(target.id), ignore_errors=True)
         self.run_outstanding()
 
@@ -182,7 +185,7 @@ class Library:
 
     def channel_coverage(self) -> Mapping[str, Coverage]:
         """Per channel, over all collections."""
-        return self.catalog.coverage()
+        return self.catalog.fills.coverage()
 
     def retriever(self, collection: str | None = None) -> Retriever:
         """Searches one collection."""
@@ -438,7 +441,7 @@ class Library:
                 for channel in channels.values():
                     channel.close()
             self._channels = {}
-        self.catalog.close()
+        self._database.close()
         self.folder.close()
 
     def __enter__(self) -> Library:

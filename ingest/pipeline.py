@@ -181,16 +181,16 @@ class Pipeline:
         row = house.catalog.version(document_id, version)
         if row is None or (channel := house.channels(row.collection_id).get(channel_name)) is None:
             return
-        while (done := house.catalog.fill(document_id, version, channel_name)) is not None and done < row.pages:
+        while (done := house.catalog.fills.done(document_id, version, channel_name)) is not None and done < row.pages:
             self._wait_until_quiet()
             batch = house.catalog.pages(document_id, version, done + 1, done + channel.encoder.batch_size)
             points = channel.encode([_input(row, page) for page in batch if page.problem is None])
             with self.exclusive(document_id):
-                if house.catalog.fill(document_id, version, channel_name) is None:
+                if house.catalog.fills.done(document_id, version, channel_name) is None:
                     return
                 channel.upsert(points)
                 channel.flush()
-                house.catalog.filled(document_id, version, channel_name, batch[-1].number)
+                house.catalog.fills.advance(document_id, version, channel_name, batch[-1].number)
             self._emit(row, "filled", done=batch[-1].number, total=row.pages, channel=channel_name)
 
     def pending_fills(self, document_id: str | None = None) -> list[tuple[str, int, str]]:
@@ -198,7 +198,7 @@ class Pipeline:
         house = self._house
         return [
             fill
-            for fill in house.catalog.outstanding_fills(document_id)
+            for fill in house.catalog.fills.outstanding(document_id)
             if (row := house.catalog.version(*fill[:2])) and fill[2] in house.channels(row.collection_id)
         ]
 

@@ -82,7 +82,6 @@ fills = Table(
     Column("version", Integer, primary_key=True),
     Column("channel", String(32), primary_key=True),
     Column("done", Integer, nullable=False),  # pages 1..done are in the channel's index
-    Column("message", Text),  # why it stopped, until it is tried again
 )
 
 jobs = Table(

@@ -7,7 +7,9 @@ import pytest
 
 from folioscope.domain import Coverage, Page, PageKey, Problem, Words
 from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
-from ingest.catalog import Catalog, Collection, CollectionPages, Registered
+from ingest.catalog import Catalog, Collection, Registered
+from ingest.database import Database
+from ingest.pages import CollectionPages
 
 
 def words(*texts: str) -> Words:
@@ -22,9 +24,9 @@ def page(number: int, *texts: str, problem: Problem | None = None) -> Page:
 
 @pytest.fixture
 def catalog(database_url: str) -> Iterator[Catalog]:
-    opened = Catalog(database_url)
-    yield opened
-    opened.close()
+    database = Database(database_url)
+    yield Catalog(database)
+    database.close()
 
 
 @pytest.fixture
@@ -106,16 +108,16 @@ def test_coverage_counts_current_versions_and_what_is_outstanding(catalog: Catal
     assert catalog.outstanding_versions() == [(entry.document_id, 1)]
     read(catalog, entry, page(1, "a"), page(2, "b"), page(3, problem=Problem("parser_timeout", "slow")))
     assert catalog.outstanding_versions() == []
-    assert catalog.outstanding_fills() == [(entry.document_id, 1, "semantic")]
-    assert catalog.coverage(reports.id) == {"lexical": Coverage(3, 3), "semantic": Coverage(0, 3)}
-    catalog.filled(entry.document_id, 1, "semantic", 2)
-    assert catalog.fill(entry.document_id, 1, "semantic") == 2
+    assert catalog.fills.outstanding() == [(entry.document_id, 1, "semantic")]
+    assert catalog.fills.coverage(reports.id) == {"lexical": Coverage(3, 3), "semantic": Coverage(0, 3)}
+    catalog.fills.advance(entry.document_id, 1, "semantic", 2)
+    assert catalog.fills.done(entry.document_id, 1, "semantic") == 2
     document = catalog.documents(reports)[0]
     assert document.coverage["semantic"] == Coverage(2, 3)
     assert (document.pages, document.page_problems) == (3, 1)
     assert [note.number for note in catalog.page_notes(entry.document_id, 1)] == [3]
-    catalog.filled(entry.document_id, 1, "semantic", 3)
-    assert catalog.outstanding_fills() == []
+    catalog.fills.advance(entry.document_id, 1, "semantic", 3)
+    assert catalog.fills.outstanding() == []
 
 
 def test_deleting_hides_at_once_and_purging_leaves_no_row(catalog: Catalog, reports: Collection) -> None:
@@ -158,7 +160,7 @@ def test_jobs_tell_how_far_they_are(catalog: Catalog, reports: Collection) -> No
     assert (job.state, job.outstanding, job.ready) == ("running", 1, 0)
     read(catalog, entry, page(1, "a"))
     assert catalog.jobs()[0].state == "filling"
-    catalog.filled(entry.document_id, 1, "semantic", 1)
+    catalog.fills.advance(entry.document_id, 1, "semantic", 1)
     (job,) = catalog.jobs()
     assert (job.state, job.outstanding, job.ready) == ("done", 0, 1)
     assert catalog.cancel_job(job.id) == []
@@ -166,19 +168,19 @@ def test_jobs_tell_how_far_they_are(catalog: Catalog, reports: Collection) -> No
 
 
 def test_what_is_written_survives_closing(database_url: str) -> None:
-    first = Catalog(database_url)
+    first = Catalog(Database(database_url))
     collection = first.create_collection("kept", ["lexical"])
     entry = register(first, collection, "/a/b.pdf", "cc", metadata={"year": 2024, "draft": False})
     read(first, entry, page(1, "kept", "words"))
-    first.close()
-    second = Catalog(database_url)
+    first.database.close()
+    second = Catalog(Database(database_url))
     document = second.document(second.collection("kept"), entry.document_id)
     assert document.metadata == {"year": 2024, "draft": False}
     assert second.pages(entry.document_id, 1)[0].words.text() == "kept\nwords"
-    second.close()
+    second.database.close()
 
 
 def test_a_database_that_is_none(tmp_path) -> None:
     (tmp_path / "broken.sqlite").write_bytes(b"this is not a database, it is a sentence" * 100)
     with pytest.raises(StorageError, match="database failed"):
-        Catalog(f"sqlite:///{tmp_path / 'broken.sqlite'}")
+        Database(f"sqlite:///{tmp_path / 'broken.sqlite'}")

@@ -1,0 +1,96 @@
+"""How far each channel has come with each document: pages 1..done of a version are in the channel's index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from folioscope.domain import Coverage
+from ingest import schema as t
+from ingest.database import Database
+
+
+class Fills:
+    """The table of fills; a version has one for each channel of its collection from the moment it is ready."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def start(self, db: sa.Connection, document_id: str, version: int, done: Mapping[str, int]) -> None:
+        """Within the transaction that makes a version ready: how many of its pages each channel has already."""
+        rows = [{"document_id": document_id, "version": version, "channel": c, "done": n} for c, n in done.items()]
+        db.execute(t.fills.insert(), rows)
+
+    def reset(self, collection_id: str) -> None:
+        """No channel has any page of the collection's documents any more."""
+        in_collection = sa.select(t.documents.c.id).where(t.documents.c.collection_id == collection_id)
+        with self._database.write() as db:
+            db.execute(t.fills.update().where(t.fills.c.document_id.in_(in_collection)).values(done=0))
+        self._database.changes += 1
+
+    def done(self, document_id: str, version: int, channel: str) -> int | None:
+        """How many pages the channel has of this version; None when it is not the current version any more."""
+        f, d = t.fills.c, t.documents.c
+        with self._database.read() as db:
+            return db.execute(
+                sa.select(f.done)
+                .join(t.documents, d.id == f.document_id)
+                .where(
+                    f.document_id == document_id,
+                    f.version == version,
+                    f.channel == channel,
+                    d.current == version,
+                    ~d.deleted,
+                )
+            ).scalar()
+
+    def advance(self, document_id: str, version: int, channel: str, done: int) -> None:
+        """Pages 1..done are in the channel's index."""
+        f = t.fills.c
+        with self._database.write() as db:
+            db.execute(
+                t.fills.update()
+                .where(f.document_id == document_id, f.version == version, f.channel == channel)
+                .values(done=done)
+            )
+        self._database.changes += 1
+
+    def coverage(self, collection_id: str | None = None) -> dict[str, Coverage]:
+        """Per channel, over the current versions of a collection's documents, or of all."""
+        condition = t.documents.c.collection_id == collection_id if collection_id else sa.true()
+        return self._coverage(condition, each=False).get("", {})
+
+    def by_document(self, condition: sa.ColumnElement[bool]) -> dict[str, dict[str, Coverage]]:
+        """Per document that meets the condition, then per channel."""
+        return self._coverage(condition, each=True)
+
+    def _coverage(self, condition: sa.ColumnElement[bool], each: bool) -> dict[str, dict[str, Coverage]]:
+        f, d, v = t.fills.c, t.documents.c, t.versions.c
+        group = [d.id] if each else []
+        query = (
+            sa.select(*group, f.channel, sa.func.sum(f.done).label("done"), sa.func.sum(v.pages).label("total"))
+            .join(t.documents, sa.and_(d.id == f.document_id, d.current == f.version, ~d.deleted))
+            .join(t.versions, sa.and_(v.document_id == f.document_id, v.version == f.version))
+            .where(condition)
+            .group_by(*group, f.channel)
+        )
+        found: dict[str, dict[str, Coverage]] = {}
+        with self._database.read() as db:
+            for row in db.execute(query):
+                found.setdefault(row.id if each else "", {})[row.channel] = Coverage(int(row.done), int(row.total))
+        return found
+
+    def outstanding(self, document_id: str | None = None) -> list[tuple[str, int, str]]:
+        """(document, version, channel) of current versions that a channel has not wholly taken in, oldest first."""
+        f, d, v = t.fills.c, t.documents.c, t.versions.c
+        query = (
+            sa.select(f.document_id, f.version, f.channel)
+            .join(t.documents, sa.and_(d.id == f.document_id, d.current == f.version, ~d.deleted))
+            .join(t.versions, sa.and_(v.document_id == f.document_id, v.version == f.version))
+            .where(f.done < v.pages)
+            .order_by(v.created, f.document_id)
+        )
+        with self._database.read() as db:
+            rows = db.execute(query.where(d.id == document_id) if document_id else query).all()
+        return [(row.document_id, row.version, row.channel) for row in rows]

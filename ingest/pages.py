@@ -1,0 +1,46 @@
+"""What retrieval needs to know of one collection: current versions, words, coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from folioscope.domain import Coverage, DocumentRef, PageKey, Words
+from ingest.catalog import Catalog
+
+
+class CollectionPages:
+    """A `folioscope.ports.PageStore` over one collection, remembered until the catalog changes."""
+
+    def __init__(self, collection_id: str, catalog: Catalog) -> None:
+        self._id = collection_id
+        self._catalog = catalog
+        self._seen = -1
+        self._refs: dict[str, DocumentRef | None] = {}
+        self._coverage: dict[str, Coverage] | None = None
+
+    def _fresh(self) -> None:
+        if self._seen != self._catalog.database.changes:
+            self._seen = self._catalog.database.changes
+            self._refs = {}
+            self._coverage = None
+
+    def current(self, document_ids: Iterable[str]) -> Mapping[str, DocumentRef]:
+        """See `folioscope.ports.PageStore`."""
+        self._fresh()
+        refs = self._refs
+        asked = set(document_ids)
+        if missing := asked - refs.keys():
+            found = self._catalog.current(self._id, missing)
+            refs.update({document: found.get(document) for document in missing})
+        return {document: ref for document in asked if (ref := refs[document])}
+
+    def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
+        """See `folioscope.ports.PageStore`."""
+        return self._catalog.words(keys)
+
+    def coverage(self) -> Mapping[str, Coverage]:
+        """See `folioscope.ports.PageStore`."""
+        self._fresh()
+        if self._coverage is None:
+            self._coverage = self._catalog.fills.coverage(self._id)
+        return self._coverage
