@@ -76,7 +76,7 @@ def stage_costs(library: Any) -> dict[str, float]:
     from ingest.words import pack
 
     collection = library.collection()
-    channel = library.channels(collection.id)["lexical"]
+    channel = library.channels.of(collection.id)["lexical"]
     inputs = [
         PageInput(PageKey(document.id, document.version, page.number), document.filename, page.words)
         for document in library.documents()[:12]

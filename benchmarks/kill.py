@@ -83,7 +83,7 @@ def check(data: Path, files: list[Path], removed: set[str]) -> list[str]:
                 if [(hit.document.filename, hit.page) for hit in found] != expected:
                     wrong.append(f"{path.name} page {page}: found {[(h.document.filename, h.page) for h in found]}")
         collection = library.collection()
-        for name, channel in library.channels(collection.id).items():
+        for name, channel in library.channels.of(collection.id).items():
             if len(channel.index) != PAGES * len(documents):
                 wrong.append(f"{name} holds {len(channel.index)} points for {PAGES * len(documents)} pages")
     return wrong

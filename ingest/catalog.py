@@ -7,7 +7,7 @@ out. A page's row is written after its vectors are durable, so the rows say wher
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from folioscope.domain import Document, DocumentRef, DocumentStatus, Metadata, Page, PageKey, Problem, Words
-from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
+from folioscope.errors import CollectionNotFound, ConfigError, DocumentNotFound, StorageError
 from ingest import schema as t
 from ingest.database import Database, new_id, now
 from ingest.fills import Fills
@@ -26,13 +26,31 @@ IMMEDIATE = ("lexical",)
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelRecipe:
+    """A channel of a collection: the encoder that makes its vectors and the key that names their index.
+
+    ``active``: searched. A channel that will replace another of the same name is not, until it has every page.
+    """
+
+    key: str
+    name: str
+    encoder: str
+    active: bool
+
+    @property
+    def immediate(self) -> bool:
+        """Whether it is written while a document is read."""
+        return self.active and self.name in IMMEDIATE
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
-    """Documents searched together, with its channels."""
+    """Documents searched together, with its channels, the immediate ones first."""
 
     id: str
     name: str
     created: str
-    channels: tuple[str, ...]
+    channels: tuple[ChannelRecipe, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +104,19 @@ class Catalog:
         """All, by name."""
         with self.database.read() as db:
             rows = db.execute(sa.select(t.collections).order_by(t.collections.c.name)).all()
-        return [Collection(row.id, row.name, row.created, tuple(row.channels)) for row in rows]
+            recipes: dict[str, list[ChannelRecipe]] = {}
+            for row in db.execute(sa.select(t.channels).order_by(t.channels.c.name, t.channels.c.key)):
+                recipe = ChannelRecipe(row.key, row.name, row.encoder, row.active)
+                recipes.setdefault(row.collection_id, []).append(recipe)
+        return [
+            Collection(
+                row.id,
+                row.name,
+                row.created,
+                tuple(sorted(recipes.get(row.id, ()), key=lambda recipe: recipe.name not in IMMEDIATE)),
+            )
+            for row in rows
+        ]
 
     def collection(self, name: str) -> Collection:
         """The collection of that name, or `CollectionNotFound` with the nearest name."""
@@ -102,14 +132,25 @@ class Catalog:
             hint = "There is none yet: `folioscope ingest PATH…` makes one."
         raise CollectionNotFound(f"There is no collection {name!r}.", hint=hint)
 
-    def create_collection(self, name: str, channels: Sequence[str]) -> Collection:
-        """Returns the collection of that name, made now if there was none."""
-        ordered = sorted(dict.fromkeys(channels), key=lambda channel: channel not in IMMEDIATE)
-        row = {"id": new_id("col"), "name": name, "created": now(), "channels": ordered}
+    def collection_by_id(self, collection_id: str) -> Collection:
+        """The collection with this id. Raises `CollectionNotFound`."""
+        for collection in self.collections():
+            if collection.id == collection_id:
+                return collection
+        raise CollectionNotFound(f"There is no collection {collection_id!r} any more.")
+
+    def create_collection(self, name: str, channels: Mapping[str, str]) -> Collection:
+        """Returns the collection of that name, made now with these channels (name: encoder) if there was none."""
+        row = {"id": new_id("col"), "name": name, "created": now()}
+        recipes = [
+            {"collection_id": row["id"], "key": channel, "name": channel, "encoder": encoder, "active": True}
+            for channel, encoder in channels.items()
+        ]
         try:
             with self.database.write() as db:
                 if not db.execute(sa.select(t.collections.c.id).where(t.collections.c.name == name)).first():
                     db.execute(t.collections.insert().values(row))
+                    db.execute(t.channels.insert(), recipes)
         except StorageError as error:
             if not isinstance(error.__cause__, exc.IntegrityError):
                 raise
@@ -119,8 +160,62 @@ class Catalog:
         """Forget a collection whose documents are purged."""
         with self.database.write() as db:
             db.execute(t.jobs.delete().where(t.jobs.c.collection_id == collection_id))
+            db.execute(t.channels.delete().where(t.channels.c.collection_id == collection_id))
             db.execute(t.collections.delete().where(t.collections.c.id == collection_id))
         self.database.changes += 1
+
+    # --- channels ---------------------------------------------------------------------------------------------------
+
+    def add_channel(self, collection: Collection, name: str, encoder: str) -> ChannelRecipe:
+        """A channel joins a collection, with every page outstanding; one that replaces another is not searched yet.
+
+        Raises `ConfigError` where the collection has a channel of that name with that encoder.
+        """
+        same_name = [recipe for recipe in collection.channels if recipe.name == name]
+        if any(recipe.encoder == encoder for recipe in same_name):
+            raise ConfigError(
+                f"The collection {collection.name!r} has the channel {name} with the encoder {encoder} already.",
+                hint="`folioscope channels status` shows how far it is.",
+            )
+        taken = {recipe.key for recipe in same_name}
+        keys = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
+        recipe = ChannelRecipe(next(key for key in keys if key not in taken), name, encoder, active=not same_name)
+        d = t.documents.c
+        with self.database.write() as db:
+            db.execute(
+                t.channels.insert().values(
+                    collection_id=collection.id, key=recipe.key, name=name, encoder=encoder, active=recipe.active
+                )
+            )
+            current = sa.select(d.id, d.current, sa.literal(recipe.key), sa.literal(0)).where(
+                d.collection_id == collection.id, ~d.deleted, d.current.is_not(None)
+            )
+            db.execute(t.fills.insert().from_select(["document_id", "version", "channel", "done"], current))
+        self.database.changes += 1
+        return recipe
+
+    def activate(self, collection: Collection, key: str) -> list[ChannelRecipe]:
+        """Search a channel instead of those of the same name; returns those, which are forgotten."""
+        chosen = next(recipe for recipe in collection.channels if recipe.key == key)
+        replaced = [recipe for recipe in collection.channels if recipe.name == chosen.name and recipe.key != key]
+        with self.database.write() as db:
+            self._forget(db, collection, replaced)
+            mine = (t.channels.c.collection_id == collection.id) & (t.channels.c.key == key)
+            db.execute(t.channels.update().where(mine).values(active=True))
+        self.database.changes += 1
+        return replaced
+
+    def remove_channels(self, collection: Collection, recipes: Sequence[ChannelRecipe]) -> None:
+        """Forget channels and how far they were."""
+        with self.database.write() as db:
+            self._forget(db, collection, recipes)
+        self.database.changes += 1
+
+    def _forget(self, db: sa.Connection, collection: Collection, recipes: Sequence[ChannelRecipe]) -> None:
+        keys = [recipe.key for recipe in recipes]
+        in_collection = sa.select(t.documents.c.id).where(t.documents.c.collection_id == collection.id)
+        db.execute(t.fills.delete().where(t.fills.c.channel.in_(keys), t.fills.c.document_id.in_(in_collection)))
+        db.execute(t.channels.delete().where(t.channels.c.collection_id == collection.id, t.channels.c.key.in_(keys)))
 
     # --- taking documents in ----------------------------------------------------------------------------------------
 
@@ -269,10 +364,10 @@ class Catalog:
         of_document = v.document_id == document_id
         with self.database.write() as db:
             channels = db.execute(
-                sa.select(t.collections.c.channels)
-                .join(t.documents, t.documents.c.collection_id == t.collections.c.id)
+                sa.select(t.channels)
+                .join(t.documents, t.documents.c.collection_id == t.channels.c.collection_id)
                 .where(t.documents.c.id == document_id)
-            ).scalar_one()
+            ).all()
             pages = db.execute(sa.select(v.pages).where(of_document, v.version == version)).scalar_one()
             problems = db.execute(
                 sa.select(sa.func.count()).where(
@@ -290,7 +385,8 @@ class Catalog:
                 .values(status="ready", page_problems=problems, code=None, message=None)
             )
             db.execute(t.documents.update().where(t.documents.c.id == document_id).values(current=version))
-            self.fills.start(db, document_id, version, {name: pages if name in IMMEDIATE else 0 for name in channels})
+            done = {row.key: pages if row.active and row.name in IMMEDIATE else 0 for row in channels}
+            self.fills.start(db, document_id, version, done)
         self.database.changes += 1
 
     def failed(self, document_id: str, version: int, problem: Problem) -> None:

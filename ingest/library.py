@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey, Problem
-from folioscope.errors import ChannelUnavailable, DocumentError, DocumentNotFound, NotFoundError
-from folioscope.ports import Encoder, TextEncoder
+from folioscope.errors import DocumentError, DocumentNotFound, NotFoundError
+from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
+from ingest.channels import Channels
 from ingest.database import Database
 from ingest.discover import discover
 from ingest.files import Files
@@ -31,8 +31,7 @@ from ingest.folder import DataFolder
 from ingest.pages import CollectionPages
 from ingest.pipeline import Event, Pipeline
 from ingest.sandbox import Limits, Ocr, Sandbox
-from retrieval import Channel, Retriever, open_encoder, open_index
-from retrieval.encoders.semantic import SemanticEncoder
+from retrieval import Retriever
 
 if TYPE_CHECKING:
     from ingest.jobs import Jobs
@@ -97,13 +96,11 @@ class Library:
         limits = Limits.from_settings(settings)
         self.sandbox = Sandbox(limits, Ocr(settings.ocr, settings.ocr_languages), workers=self._workers)
         self._painter = Sandbox(limits, Ocr("off"), workers=1)  # page images never wait behind documents being read
+        self.channels = Channels(self.folder / "indexes", self.catalog, settings)
         self.pipeline = Pipeline(self)
         self._jobs: Jobs | None = None
         self._listeners: list[Listener] = []
-        self._channels: dict[str, dict[str, Channel]] = {}
-        self._unavailable: dict[str, str] = {}
-        self._encoders: dict[str, Encoder] = {}
-        self._guard = threading.RLock()  # channels are opened, originals stored and removed by one thread at a time
+        self._guard = threading.Lock()  # an original is stored or removed by one thread at a time
         self._sweep()
 
     # --- collections and channels -----------------------------------------------------------------------------------
@@ -114,7 +111,8 @@ class Library:
 
     def create_collection(self, name: str | None = None, channels: Sequence[str] | None = None) -> Collection:
         """The collection of that name, made now with these channels if there was none."""
-        return self.catalog.create_collection(name or self.settings.collection, channels or self.settings.channels)
+        recipes = {channel: self.channels.default_encoder(channel) for channel in channels or self.settings.channels}
+        return self.catalog.create_collection(name or self.settings.collection, recipes)
 
     def remove_collection(self, name: str) -> None:
         """Delete a collection with its documents, vectors and files."""
@@ -122,10 +120,7 @@ class Library:
         for document in self.catalog.documents(collection):
             self.catalog.delete(document.id)
         self._sweep()
-        with self._guard:
-            for channel in self._channels.pop(collection.id, {}).values():
-                channel.close()
-            shutil.rmtree(self._index_folder(collection.id), ignore_errors=True)
+        self.channels.erase(collection.id)
         self.catalog.remove_collection(collection.id)
 
     def rebuild(self, collection: str | None = None) -> None:
@@ -135,53 +130,18 @@ class Library:
         what has been taken in so far.
         """
         target = self.collection(collection)
-        with self._guard:
-            for channel in self._channels.pop(target.id, {}).values():
-                channel.close()
-            self.catalog.fills.reset(target.id)
-            shutil.rmtree(self._index_folder(target.id), ignore_errors=True)
+        self.catalog.fills.reset(target.id)
+        self.channels.erase(target.id)
         self.run_outstanding()
-
-    def _index_folder(self, collection_id: str) -> Path:
-        return self.folder / "indexes" / collection_id
-
-    def channels(self, collection_id: str) -> Mapping[str, Channel]:
-        """The collection's channels that can be used here. Raises `FingerprintMismatch`, `StorageError`."""
-        with self._guard:
-            if collection_id not in self._channels:
-                collection = next(c for c in self.catalog.collections() if c.id == collection_id)
-                opened: dict[str, Channel] = {}
-                for name in collection.channels:
-                    try:
-                        encoder = self._encoder(name)
-                        index = open_index(self._index_folder(collection_id) / name, encoder.fingerprint)
-                        opened[name] = Channel(name, encoder, index)
-                    except ChannelUnavailable as error:
-                        self._unavailable[name] = str(error)
-                self._channels[collection_id] = opened
-            return self._channels[collection_id]
-
-    def _encoder(self, name: str) -> Encoder:
-        if name not in self._encoders:
-            model = self.settings.semantic_model
-            spec = f"semantic:{model}" if name == "semantic" and model != "auto" else name
-            self._encoders[name] = open_encoder(spec)
-        return self._encoders[name]
-
-    def text_encoder(self) -> TextEncoder | None:
-        """The semantic channel's encoder, to compare sentences with; None where it can't be used."""
-        try:
-            encoder = self._encoder("semantic")
-        except ChannelUnavailable as error:
-            self._unavailable["semantic"] = str(error)
-            return None
-        assert isinstance(encoder, SemanticEncoder)
-        return encoder
 
     @property
     def unavailable(self) -> Mapping[str, str]:
         """Channels that a collection wants and that can't be used here, with the reason and the cure."""
-        return self._unavailable
+        return self.channels.unavailable
+
+    def text_encoder(self) -> TextEncoder | None:
+        """The semantic channel's encoder, to compare sentences with; None where it can't be used."""
+        return self.channels.text_encoder()
 
     def channel_coverage(self) -> Mapping[str, Coverage]:
         """Per channel, over all collections."""
@@ -190,9 +150,11 @@ class Library:
     def retriever(self, collection: str | None = None) -> Retriever:
         """Searches one collection."""
         found = self.collection(collection)
-        channels = self.channels(found.id)
         return Retriever(
-            channels, CollectionPages(found.id, self.catalog), fusion=self.settings.fusion, notes=self._unavailable
+            self.channels.searchable(found),
+            CollectionPages(found.id, self.catalog),
+            fusion=self.settings.fusion,
+            notes=self.unavailable,
         )
 
     # --- taking documents in ----------------------------------------------------------------------------------------
@@ -347,7 +309,7 @@ class Library:
         """Remove what deleted documents and superseded or failed versions left; also after a kill in its middle."""
         for collection_id, document, version in self.catalog.stale():
             with self.pipeline.exclusive(document):
-                for channel in self.channels(collection_id).values():
+                for channel in self.channels.of(collection_id).values():
                     channel.delete(document, version)
                     channel.flush()
                 with self._guard:
@@ -436,11 +398,7 @@ class Library:
             self._jobs = None
         self.sandbox.close()
         self._painter.close()
-        with self._guard:
-            for channels in self._channels.values():
-                for channel in channels.values():
-                    channel.close()
-            self._channels = {}
+        self.channels.close()
         self._database.close()
         self.folder.close()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,9 @@ from typing import Literal, Protocol
 
 from folioscope.domain import Page, PageInput, PageKey, Problem
 from folioscope.errors import DocumentError
-from ingest.catalog import IMMEDIATE, Catalog, VersionRow
+from ingest.catalog import Catalog, VersionRow
+from ingest.channels import Channels
 from ingest.sandbox import Sandbox
-from retrieval.channel import Channel
 
 BATCH_PAGES = 64
 BATCH_SECONDS = 1.0
@@ -48,14 +48,11 @@ class House(Protocol):
     """What the pipeline asks of the opened library."""
 
     catalog: Catalog
+    channels: Channels
     sandbox: Sandbox
 
     def original(self, sha256: str) -> Path:
         """Where the original lies."""
-        ...
-
-    def channels(self, collection_id: str) -> Mapping[str, Channel]:
-        """The collection's channels that can be used here."""
         ...
 
     def emit(self, event: Event) -> None:
@@ -128,8 +125,7 @@ class Pipeline:
 
     def _read(self, row: VersionRow) -> None:
         catalog = self._house.catalog
-        channels = self._house.channels(row.collection_id)
-        immediate = [channels[name] for name in IMMEDIATE if name in channels]
+        immediate = self._house.channels.immediate(catalog.collection_by_id(row.collection_id))
         self._check(row)
         with self._house.sandbox.open(self._house.original(row.sha256), row.password) as opened:
             total = opened.page_count
@@ -167,7 +163,7 @@ class Pipeline:
     def fail(self, row: VersionRow, problem: Problem) -> None:
         """The version can't be taken in: remove what it wrote and say why."""
         with self.exclusive(row.document_id):
-            for channel in self._house.channels(row.collection_id).values():
+            for channel in self._house.channels.of(row.collection_id).values():
                 channel.delete(row.document_id, row.version)
                 channel.flush()
             self._house.catalog.failed(row.document_id, row.version, problem)
@@ -175,23 +171,23 @@ class Pipeline:
 
     # --- filling ----------------------------------------------------------------------------------------------------
 
-    def fill(self, document_id: str, version: int, channel_name: str) -> None:
+    def fill(self, document_id: str, version: int, key: str) -> None:
         """Take a version's pages into a slower channel, from where it stands; waits while documents are being read."""
         house = self._house
         row = house.catalog.version(document_id, version)
-        if row is None or (channel := house.channels(row.collection_id).get(channel_name)) is None:
+        if row is None or (channel := house.channels.of(row.collection_id).get(key)) is None:
             return
-        while (done := house.catalog.fills.done(document_id, version, channel_name)) is not None and done < row.pages:
+        while (done := house.catalog.fills.done(document_id, version, key)) is not None and done < row.pages:
             self._wait_until_quiet()
             batch = house.catalog.pages(document_id, version, done + 1, done + channel.encoder.batch_size)
             points = channel.encode([_input(row, page) for page in batch if page.problem is None])
             with self.exclusive(document_id):
-                if house.catalog.fills.done(document_id, version, channel_name) is None:
+                if house.catalog.fills.done(document_id, version, key) is None:
                     return
                 channel.upsert(points)
                 channel.flush()
-                house.catalog.fills.advance(document_id, version, channel_name, batch[-1].number)
-            self._emit(row, "filled", done=batch[-1].number, total=row.pages, channel=channel_name)
+                house.catalog.fills.advance(document_id, version, key, batch[-1].number)
+            self._emit(row, "filled", done=batch[-1].number, total=row.pages, channel=channel.name)
 
     def pending_fills(self, document_id: str | None = None) -> list[tuple[str, int, str]]:
         """Outstanding fills (document, version, channel) of channels that can be used here."""
@@ -199,7 +195,7 @@ class Pipeline:
         return [
             fill
             for fill in house.catalog.fills.outstanding(document_id)
-            if (row := house.catalog.version(*fill[:2])) and fill[2] in house.channels(row.collection_id)
+            if (row := house.catalog.version(*fill[:2])) and fill[2] in house.channels.of(row.collection_id)
         ]
 
     def _wait_until_quiet(self) -> None:

@@ -26,7 +26,16 @@ collections = Table(
     Column("id", String(32), primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("created", String(32), nullable=False),
-    Column("channels", JSON, nullable=False),  # names, the immediate ones first
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("collection_id", String(32), ForeignKey("collections.id"), primary_key=True),
+    Column("key", String(64), primary_key=True),  # names the index: the channel's name, then name-2, name-3 …
+    Column("name", String(32), nullable=False),
+    Column("encoder", Text, nullable=False),  # what `retrieval.open_encoder` is given
+    Column("active", Boolean, nullable=False),  # searched; one that will replace another is not, until it is filled
 )
 
 documents = Table(
@@ -80,7 +89,7 @@ fills = Table(
     metadata,
     Column("document_id", String(32), primary_key=True),
     Column("version", Integer, primary_key=True),
-    Column("channel", String(32), primary_key=True),
+    Column("channel", String(64), primary_key=True),  # its key
     Column("done", Integer, nullable=False),  # pages 1..done are in the channel's index
 )
 

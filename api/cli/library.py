@@ -231,7 +231,7 @@ def collections_ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             {
                 "id": collection.id,
                 "name": collection.name,
-                "channels": list(collection.channels),
+                "channels": [recipe.name for recipe in collection.channels if recipe.active],
                 "documents": len(library.catalog.documents(collection)),
                 "created": collection.created,
             }
@@ -255,7 +255,7 @@ def collections_create(
     """Make a collection."""
     with open_library(data_dir) as library:
         made = library.create_collection(name, channel)
-        _say(f"{made.name}: {', '.join(made.channels)}")
+        _say(f"{made.name}: {', '.join(recipe.name for recipe in made.channels)}")
 
 
 @collections.command("rm")

@@ -31,7 +31,7 @@ def catalog(database_url: str) -> Iterator[Catalog]:
 
 @pytest.fixture
 def reports(catalog: Catalog) -> Collection:
-    return catalog.create_collection("reports", ["semantic", "lexical"])
+    return catalog.create_collection("reports", {"semantic": "semantic", "lexical": "lexical"})
 
 
 def register(catalog: Catalog, collection: Collection, source: str, sha256: str, **more) -> Registered:
@@ -47,13 +47,13 @@ def read(catalog: Catalog, entry: Registered, *pages: Page) -> None:
 
 
 def test_immediate_channels_come_first(reports: Collection) -> None:
-    assert reports.channels == ("lexical", "semantic")
+    assert [recipe.name for recipe in reports.channels] == ["lexical", "semantic"]
 
 
 def test_an_unknown_collection_suggests_the_near_name(catalog: Catalog, reports: Collection) -> None:
     with pytest.raises(CollectionNotFound, match="Did you mean 'reports'"):
         catalog.collection("report")
-    assert catalog.create_collection("reports", ["lexical"]) == reports
+    assert catalog.create_collection("reports", {"lexical": "lexical"}) == reports
 
 
 def test_the_same_bytes_are_a_duplicate_and_other_bytes_of_the_same_source_a_version(
@@ -65,7 +65,7 @@ def test_the_same_bytes_are_a_duplicate_and_other_bytes_of_the_same_source_a_ver
     assert again == Registered(first.document_id, 1, duplicate=True)
     changed = register(catalog, reports, "/a/report.pdf", "bb")
     assert changed == Registered(first.document_id, 2, duplicate=False)
-    elsewhere = catalog.create_collection("other", ["lexical"])
+    elsewhere = catalog.create_collection("other", {"lexical": "lexical"})
     assert not register(catalog, elsewhere, "/a/report.pdf", "aa").duplicate
 
 
@@ -138,7 +138,7 @@ def test_deleting_hides_at_once_and_purging_leaves_no_row(catalog: Catalog, repo
 
 def test_an_original_stays_while_another_document_has_the_same_bytes(catalog: Catalog, reports: Collection) -> None:
     entry = register(catalog, reports, "/a/report.pdf", "aa")
-    elsewhere = catalog.create_collection("other", ["lexical"])
+    elsewhere = catalog.create_collection("other", {"lexical": "lexical"})
     register(catalog, elsewhere, "/a/report.pdf", "aa")
     catalog.delete(entry.document_id)
     assert catalog.purge(entry.document_id) == []
@@ -169,7 +169,7 @@ def test_jobs_tell_how_far_they_are(catalog: Catalog, reports: Collection) -> No
 
 def test_what_is_written_survives_closing(database_url: str) -> None:
     first = Catalog(Database(database_url))
-    collection = first.create_collection("kept", ["lexical"])
+    collection = first.create_collection("kept", {"lexical": "lexical"})
     entry = register(first, collection, "/a/b.pdf", "cc", metadata={"year": 2024, "draft": False})
     read(first, entry, page(1, "kept", "words"))
     first.database.close()

@@ -78,13 +78,13 @@ def test_duplicates_versions_and_deletion_leave_no_ghost(library: Library, make_
     assert found(library, "zorkmids") == []
     assert found(library, "quatloos") == [("report.pdf", 1)]
     collection = library.collection()
-    assert len(library.channels(collection.id)["lexical"].index) == 1
+    assert len(library.channels.of(collection.id)["lexical"].index) == 1
     originals = [path for path in library.files.originals.rglob("*") if path.is_file()]
     assert len(originals) == 1  # the first version's is gone
     library.image(PageKey(first.document_id, 2, 1), 300)
     library.remove("report.pdf")
     assert found(library, "quatloos") == []
-    assert len(library.channels(collection.id)["lexical"].index) == 0
+    assert len(library.channels.of(collection.id)["lexical"].index) == 0
     assert not [path for path in library.folder.path.rglob("*") if path.is_file() and path.suffix in (".jpg", ".pdf")]
     assert not [path for path in library.files.originals.rglob("*") if path.is_file()]
     with pytest.raises(DocumentNotFound):
@@ -216,7 +216,7 @@ def test_cancelling_a_job_gives_up_what_is_not_read(library: Library, make_pdf: 
     assert library.jobs()[0].state == "cancelled"
     ready = [outcome.pages for outcome in report.outcomes if outcome.status == "ready"]
     collection = library.collection()
-    assert len(library.channels(collection.id)["lexical"].index) == sum(ready)
+    assert len(library.channels.of(collection.id)["lexical"].index) == sum(ready)
 
 
 def test_two_collections_keep_apart(library: Library, make_pdf: MakePdf) -> None:
@@ -273,7 +273,7 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_is_doubled(tmp_path: Path, 
             rows = [page.number for page in library.catalog.pages(document.id, document.version)]
             assert rows == list(range(1, 301))
         assert len(library.documents()) == 2
-        assert len(library.channels(library.collection().id)["lexical"].index) == 600
+        assert len(library.channels.of(library.collection().id)["lexical"].index) == 600
         assert found(library, "d1p299x") == [("d1.pdf", 299)]
 
 
