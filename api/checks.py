@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from folioscope.settings import Settings
 
 LOW_DISK_BYTES = 1 << 30
 PACKAGES = ("folioscope", "pymupdf", "qdrant-edge-py", "onnxruntime", "dbos", "sqlalchemy", "pillow", "rapidocr")
-KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class Result:
 def check_all(settings: Settings) -> list[Result]:
     """Every check, none of which stops the others."""
     checks: list[Callable[[Settings], Result]] = [
-        _python, _packages, _data_folder, _disk, _ocr, _semantic, _sandbox, _database, _keys
+        _python, _packages, _data_folder, _disk, _ocr, _semantic, _sandbox, _database, _model
     ]  # fmt: skip
     results = []
     for check in checks:
@@ -82,22 +80,14 @@ def _disk(settings: Settings) -> Result:
 
 
 def _ocr(settings: Settings) -> Result:
+    from ingest.ocr import check_tesseract, choose
+
     if settings.ocr == "off":
         return Result("ocr", "note", "off by setting: scans have no words")
-    if settings.ocr != "rapidocr" and (tesseract := shutil.which("tesseract")):
-        listed = subprocess.run([tesseract, "--list-langs"], capture_output=True, text=True, check=False, timeout=10)  # noqa: S603
-        languages = listed.stdout.split()[-listed.stdout.count("\n") + 1 :]
-        missing = [code for code in settings.ocr_languages.split("+") if code not in languages]
-        if missing:
-            return Result(
-                "ocr",
-                "bad",
-                f"tesseract has no data for {', '.join(missing)}",
-                "On Debian: " + " ".join(["apt install", *(f"tesseract-ocr-{code}" for code in missing)]),
-            )
+    engine = choose(settings.ocr)
+    if engine == "tesseract":
+        check_tesseract(settings.ocr_languages)
         return Result("ocr", "ok", f"tesseract with {settings.ocr_languages}")
-    if settings.ocr == "tesseract":
-        return Result("ocr", "bad", "tesseract is not on the PATH", "Install it, or set ocr = rapidocr.")
     return Result("ocr", "ok", "rapidocr (slower than tesseract, which is not on the PATH)")
 
 
@@ -107,9 +97,8 @@ def _semantic(settings: Settings) -> Result:
 
     if "semantic" not in settings.channels:
         return Result("semantic channel", "note", "off by setting")
-    spec = "semantic" if settings.semantic_model == "auto" else f"semantic:{settings.semantic_model}"
     try:
-        encoder = open_encoder(spec)
+        encoder = open_encoder(f"semantic:{settings.semantic_model}")
         encoder.encode_query("a page about pages")
     except ChannelUnavailable as error:
         return Result("semantic channel", "note", f"off: {error.message}", error.hint)
@@ -143,7 +132,9 @@ def _database(settings: Settings) -> Result:
     return Result("database", "ok", "reached")
 
 
-def _keys(_settings: Settings) -> Result:
-    present = [name for name in KEYS if os.environ.get(name)]
-    detail = f"set: {', '.join(present)}" if present else "none set; answers come from the built-in extractive model"
-    return Result("model keys", "ok", detail)
+def _model(settings: Settings) -> Result:
+    from generation import open_model
+    from retrieval import analyzer
+
+    model = open_model(settings.model, analyzer=analyzer())
+    return Result("answering model", "ok", f"{model.name} (built in, no network)")

@@ -14,6 +14,7 @@
       QueryError             query_invalid           an empty question, an unknown channel
       DocumentError          document_failed         one document can't be taken in; the others can
         UnsupportedType      unsupported_media_type
+        Unreadable           document_unreadable     the operating system does not give its bytes
         EmptyFile            document_empty
         Encrypted            document_encrypted      a password is needed, or the given one is wrong
         Corrupt              document_corrupt
@@ -23,6 +24,9 @@
         ParserTimeout        parser_timeout
         ParserCrashed        parser_crashed          the child process died or ran out of its limits
         OcrFailed            ocr_failed
+
+Two codes stand in the catalog without an exception: ``cancelled``, the job was given up before the document was read,
+and ``internal_error``, a fault of Folioscope's own.
 
 Each says what happened, with which value, and, in ``hint``, what to do next. ``code`` is stable: it stands in JSON
 output, in the catalog and, later, in HTTP problems.
@@ -121,6 +125,12 @@ class UnsupportedType(DocumentError):
     """Not a PDF or an image that is understood, whatever its name says."""
 
     code = "unsupported_media_type"
+
+
+class Unreadable(DocumentError):
+    """The operating system does not give the file's bytes."""
+
+    code = "document_unreadable"
 
 
 class EmptyFile(DocumentError):

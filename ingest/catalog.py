@@ -14,8 +14,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from folioscope.domain import Document, DocumentRef, DocumentStatus, Metadata, Page, PageKey, Problem, Words
-from folioscope.errors import CollectionNotFound, ConfigError, DocumentNotFound, StorageError
+from folioscope.domain import Document, DocumentRef, Metadata, Page, PageKey, Problem, Words
+from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
 from ingest import schema as t
 from ingest.database import Database, new_id, now
 from ingest.fills import Fills
@@ -26,7 +26,7 @@ IMMEDIATE = ("lexical",)
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelRecipe:
+class ChannelEntry:
     """A channel of a collection: the encoder that makes its vectors and the key that names their index.
 
     ``active``: searched. A channel that will replace another of the same name is not, until it has every page.
@@ -50,7 +50,7 @@ class Collection:
     id: str
     name: str
     created: str
-    channels: tuple[ChannelRecipe, ...]
+    channels: tuple[ChannelEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,15 @@ class VersionRow:
     metadata: Metadata
     sha256: str
     password: str | None
-    status: str
+    status: str  # queued, processing, ready, failed, superseded, gone
     pages: int
+    page_problems: int
+    problem: Problem | None
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether it is still to be read."""
+        return self.status in ("queued", "processing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +111,9 @@ class Catalog:
         """All, by name."""
         with self.database.read() as db:
             rows = db.execute(sa.select(t.collections).order_by(t.collections.c.name)).all()
-            recipes: dict[str, list[ChannelRecipe]] = {}
+            recipes: dict[str, list[ChannelEntry]] = {}
             for row in db.execute(sa.select(t.channels).order_by(t.channels.c.name, t.channels.c.key)):
-                recipe = ChannelRecipe(row.key, row.name, row.encoder, row.active)
+                recipe = ChannelEntry(row.key, row.name, row.encoder, row.active)
                 recipes.setdefault(row.collection_id, []).append(recipe)
         return [
             Collection(
@@ -162,60 +169,6 @@ class Catalog:
             db.execute(t.jobs.delete().where(t.jobs.c.collection_id == collection_id))
             db.execute(t.channels.delete().where(t.channels.c.collection_id == collection_id))
             db.execute(t.collections.delete().where(t.collections.c.id == collection_id))
-        self.database.changes += 1
-
-    # --- channels ---------------------------------------------------------------------------------------------------
-
-    def add_channel(self, collection: Collection, name: str, encoder: str) -> ChannelRecipe:
-        """A channel joins a collection, with every page outstanding; one that replaces another is not searched yet.
-
-        Raises `ConfigError` where the collection has a channel of that name with that encoder.
-        """
-        same_name = [recipe for recipe in collection.channels if recipe.name == name]
-        if any(recipe.encoder == encoder for recipe in same_name):
-            raise ConfigError(
-                f"The collection {collection.name!r} has the channel {name} with the encoder {encoder} already.",
-                hint="`folioscope channels status` shows how far it is.",
-            )
-        taken = {recipe.key for recipe in same_name}
-        keys = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
-        recipe = ChannelRecipe(next(key for key in keys if key not in taken), name, encoder, active=not same_name)
-        d = t.documents.c
-        with self.database.write() as db:
-            db.execute(
-                t.channels.insert().values(
-                    collection_id=collection.id, key=recipe.key, name=name, encoder=encoder, active=recipe.active
-                )
-            )
-            current = sa.select(d.id, d.current, sa.literal(recipe.key), sa.literal(0)).where(
-                d.collection_id == collection.id, ~d.deleted, d.current.is_not(None)
-            )
-            db.execute(t.fills.insert().from_select(["document_id", "version", "channel", "done"], current))
-        self.database.changes += 1
-        return recipe
-
-    def activate(self, collection: Collection, key: str) -> list[ChannelRecipe]:
-        """Search a channel instead of those of the same name; returns those, which are forgotten."""
-        chosen = next(recipe for recipe in collection.channels if recipe.key == key)
-        replaced = [recipe for recipe in collection.channels if recipe.name == chosen.name and recipe.key != key]
-        with self.database.write() as db:
-            self._forget(db, collection, replaced)
-            mine = (t.channels.c.collection_id == collection.id) & (t.channels.c.key == key)
-            db.execute(t.channels.update().where(mine).values(active=True))
-        self.database.changes += 1
-        return replaced
-
-    def remove_channels(self, collection: Collection, recipes: Sequence[ChannelRecipe]) -> None:
-        """Forget channels and how far they were."""
-        with self.database.write() as db:
-            self._forget(db, collection, recipes)
-        self.database.changes += 1
-
-    def _forget(self, db: sa.Connection, collection: Collection, recipes: Sequence[ChannelRecipe]) -> None:
-        keys = [recipe.key for recipe in recipes]
-        in_collection = sa.select(t.documents.c.id).where(t.documents.c.collection_id == collection.id)
-        db.execute(t.fills.delete().where(t.fills.c.channel.in_(keys), t.fills.c.document_id.in_(in_collection)))
-        db.execute(t.channels.delete().where(t.channels.c.collection_id == collection.id, t.channels.c.key.in_(keys)))
 
     # --- taking documents in ----------------------------------------------------------------------------------------
 
@@ -233,7 +186,7 @@ class Catalog:
         *,
         filename: str,
         source: str,
-        sha256: str,
+        sha256: str | None,
         size: int,
         password: str | None = None,
         metadata: Metadata | None = None,
@@ -242,6 +195,7 @@ class Catalog:
         """A file's content joins a collection: as a new document, as a new version of the document from the same
         source, or, where its bytes are there already (ready or on their way), as a duplicate that changes nothing.
 
+        ``sha256``: None when the file could not be read.
         ``again``: make a new version of the same source even if the bytes are the same.
         """
         d, v = t.documents.c, t.versions.c
@@ -289,7 +243,6 @@ class Catalog:
                     created=now(),
                 )
             )
-        self.database.changes += 1
         return Registered(document, version, duplicate=False)
 
     def version(self, document_id: str, version: int) -> VersionRow | None:
@@ -313,6 +266,8 @@ class Catalog:
             row.password,
             row.status,
             row.pages,
+            row.page_problems,
+            Problem(row.code, row.message) if row.code else None,
         )
 
     def opened(self, document_id: str, version: int, pages: int) -> None:
@@ -387,7 +342,6 @@ class Catalog:
             db.execute(t.documents.update().where(t.documents.c.id == document_id).values(current=version))
             done = {row.key: pages if row.active and row.name in IMMEDIATE else 0 for row in channels}
             self.fills.start(db, document_id, version, done)
-        self.database.changes += 1
 
     def failed(self, document_id: str, version: int, problem: Problem) -> None:
         """The version can't be taken in; an older one that is ready stays."""
@@ -399,7 +353,6 @@ class Catalog:
         v = t.versions.c
         with self.database.write() as db:
             db.execute(t.versions.update().where(v.document_id == document_id, v.version == version).values(**values))
-        self.database.changes += 1
 
     # --- what is outstanding ----------------------------------------------------------------------------------------
 
@@ -434,7 +387,6 @@ class Catalog:
         """From this moment on the document is found by nothing; `purge` removes what it left."""
         with self.database.write() as db:
             db.execute(t.documents.update().where(t.documents.c.id == document_id).values(deleted=True))
-        self.database.changes += 1
 
     def purge(self, document_id: str, version: int | None = None) -> list[str]:
         """Remove the rows of a superseded version's pages, or of a whole document, once their vectors are gone.
@@ -444,7 +396,8 @@ class Catalog:
         tables = [t.pages, t.fills] if version is not None else [t.pages, t.fills, t.versions]
         v = t.versions.c
         with self.database.write() as db:
-            hashes = set(db.execute(sa.select(v.sha256).where(v.document_id == document_id)).scalars())
+            stored = sa.select(v.sha256).where(v.document_id == document_id, v.sha256.is_not(None))
+            hashes = set(db.execute(stored).scalars())
             for table in tables:
                 condition = table.c.document_id == document_id
                 if version is not None:
@@ -518,7 +471,7 @@ class Catalog:
                 source=row.source,
                 sha256=row.sha256,
                 version=row.version,
-                status=_status(row.status),
+                status=row.status,
                 pages=row.pages,
                 page_problems=row.page_problems,
                 created=row.created,
@@ -528,17 +481,6 @@ class Catalog:
             )
             for row in rows
         ]
-
-    def outcome(self, document_id: str, version: int) -> tuple[str, int, int, Problem | None] | None:
-        """(status, pages, page problems, why it failed) of a version; None when it is gone."""
-        v = t.versions.c
-        with self.database.read() as db:
-            row = db.execute(
-                sa.select(v.status, v.pages, v.page_problems, v.code, v.message).where(
-                    v.document_id == document_id, v.version == version
-                )
-            ).first()
-        return row and (row.status, row.pages, row.page_problems, Problem(row.code, row.message) if row.code else None)
 
     def pages(self, document_id: str, version: int, start: int = 1, stop: int | None = None) -> list[Page]:
         """Pages ``start`` to ``stop`` (inclusive) of a version, in order."""
@@ -625,7 +567,3 @@ def _page(row: Any, words: Words) -> Page:
     flags = tuple(flag for flag in row.flags.split(",") if flag)
     problem = Problem(row.code, row.message) if row.code else None
     return Page(row.number, row.width, row.height, words, flags, problem)
-
-
-def _status(stored: str) -> DocumentStatus:
-    return "ready" if stored == "superseded" else stored  # type: ignore[return-value]

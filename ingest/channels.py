@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from folioscope.errors import ChannelUnavailable
 from folioscope.ports import Encoder, TextEncoder
 from folioscope.settings import Settings
-from ingest.catalog import Catalog, ChannelRecipe, Collection
+from ingest.catalog import Catalog, ChannelEntry, Collection
 from retrieval import Channel, open_encoder, open_index
 
 
@@ -29,8 +29,7 @@ class Channels:
 
     def default_encoder(self, name: str) -> str:
         """What `open_encoder` is given for a new channel of this name."""
-        model = {"semantic": self._settings.semantic_model}.get(name, "auto")
-        return name if model == "auto" else f"{name}:{model}"
+        return f"semantic:{self._settings.semantic_model}" if name == "semantic" else name
 
     def of(self, collection_id: str) -> Mapping[str, Channel]:
         """By key, those that can be used here. Raises `FingerprintMismatch`, `StorageError`."""
@@ -44,7 +43,7 @@ class Channels:
                 }
             return self._opened[collection_id]
 
-    def _open(self, collection_id: str, recipe: ChannelRecipe) -> Channel | None:
+    def _open(self, collection_id: str, recipe: ChannelEntry) -> Channel | None:
         try:
             encoder = self._encoder(recipe.encoder)
             index = open_index(self._folder / collection_id / recipe.key, encoder.fingerprint)
@@ -74,25 +73,23 @@ class Channels:
 
         try:
             encoder = self._encoder(self.default_encoder("semantic"))
-        except ChannelUnavailable as error:
-            self.unavailable["semantic"] = str(error)
+        except ChannelUnavailable:
             return None
         return encoder if isinstance(encoder, SemanticEncoder) else None
 
-    def reopen(self, collection_id: str) -> None:
-        """Its channels have changed: open them anew when they are next asked for."""
+    def close_collection(self, collection_id: str) -> None:
+        """Close its indexes; they are opened anew when they are next asked for."""
         with self._guard:
             for channel in self._opened.pop(collection_id, {}).values():
                 channel.close()
 
-    def erase(self, collection_id: str, keys: Sequence[str] | None = None) -> None:
-        """Delete the indexes of some channels, or of all."""
+    def erase_collection(self, collection_id: str) -> None:
+        """Delete its indexes."""
         with self._guard:
-            self.reopen(collection_id)
-            for path in [self._folder / collection_id / key for key in keys or [""]]:
-                shutil.rmtree(path, ignore_errors=True)
+            self.close_collection(collection_id)
+            shutil.rmtree(self._folder / collection_id, ignore_errors=True)
 
     def close(self) -> None:
         """Close every index."""
         for collection_id in list(self._opened):
-            self.reopen(collection_id)
+            self.close_collection(collection_id)

@@ -47,6 +47,8 @@ class Database:
                 yield db
         except exc.DBAPIError as error:
             raise _storage_error(error, self._file) from error
+        finally:
+            self.changes += 1
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -23,11 +23,16 @@ class Fills:
         db.execute(t.fills.insert(), rows)
 
     def reset(self, collection_id: str) -> None:
-        """No channel has any page of the collection's documents any more."""
+        """No channel has any page of the collection's documents any more; versions still being read start over."""
         in_collection = sa.select(t.documents.c.id).where(t.documents.c.collection_id == collection_id)
+        v, p = t.versions.c, t.pages.c
+        being_read = sa.select(v.document_id, v.version).where(
+            v.status.in_(("queued", "processing")), v.document_id.in_(in_collection)
+        )
         with self._database.write() as db:
+            # A page's row says that its vectors are durable, which they are no more.
+            db.execute(t.pages.delete().where(sa.tuple_(p.document_id, p.version).in_(being_read)))
             db.execute(t.fills.update().where(t.fills.c.document_id.in_(in_collection)).values(done=0))
-        self._database.changes += 1
 
     def done(self, document_id: str, version: int, channel: str) -> int | None:
         """How many pages the channel has of this version; None when it is not the current version any more."""
@@ -54,7 +59,6 @@ class Fills:
                 .where(f.document_id == document_id, f.version == version, f.channel == channel)
                 .values(done=done)
             )
-        self._database.changes += 1
 
     def coverage(self, collection_id: str | None = None) -> dict[str, Coverage]:
         """Per channel, over the current versions of a collection's documents, or of all."""
@@ -66,19 +70,22 @@ class Fills:
         return self._coverage(condition, each=True)
 
     def _coverage(self, condition: sa.ColumnElement[bool], each: bool) -> dict[str, dict[str, Coverage]]:
-        f, d, v = t.fills.c, t.documents.c, t.versions.c
+        """By the names of the channels that are searched."""
+        f, d, v, c = t.fills.c, t.documents.c, t.versions.c, t.channels.c
         group = [d.id] if each else []
         query = (
-            sa.select(*group, f.channel, sa.func.sum(f.done).label("done"), sa.func.sum(v.pages).label("total"))
+            sa.select(*group, c.name, sa.func.sum(f.done).label("done"), sa.func.sum(v.pages).label("total"))
+            .select_from(t.fills)
             .join(t.documents, sa.and_(d.id == f.document_id, d.current == f.version, ~d.deleted))
             .join(t.versions, sa.and_(v.document_id == f.document_id, v.version == f.version))
+            .join(t.channels, sa.and_(c.collection_id == d.collection_id, c.key == f.channel, c.active))
             .where(condition)
-            .group_by(*group, f.channel)
+            .group_by(*group, c.name)
         )
         found: dict[str, dict[str, Coverage]] = {}
         with self._database.read() as db:
             for row in db.execute(query):
-                found.setdefault(row.id if each else "", {})[row.channel] = Coverage(int(row.done), int(row.total))
+                found.setdefault(row.id if each else "", {})[row.name] = Coverage(int(row.done), int(row.total))
         return found
 
     def outstanding(self, document_id: str | None = None) -> list[tuple[str, int, str]]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 from dbos import DBOS, SetWorkflowID
@@ -24,8 +23,9 @@ from ingest.pipeline import Event, Pipeline
 READ_QUEUE = "read"
 FILL_QUEUE = "fill"
 POLL_SECONDS = 0.05
+STOP_SECONDS = 120.0  # for the current pages; a page has a limit of its own
 APPLICATION = "folioscope"
-RECIPE = "1"  # the version of the workflows below; a newer one would not take an older one's work up
+WORKFLOWS_VERSION = "1"  # of those below; a newer one would not take an older one's work up
 
 log = logging.getLogger(__name__)
 _running: Jobs | None = None
@@ -82,7 +82,7 @@ class Jobs:
             config={
                 "name": APPLICATION,
                 "system_database_url": self._url,
-                "application_version": RECIPE,
+                "application_version": WORKFLOWS_VERSION,
                 "executor_id": "local",
                 "log_level": "CRITICAL",
             }
@@ -142,7 +142,7 @@ class Jobs:
         except Exception as error:
             log.exception("a fault in %s.%s", document_id, version)
             row = self._catalog.version(document_id, version) if document_id else None
-            if row is None or row.status == "ready":
+            if row is None or not row.outstanding:
                 self._give_up(StorageError(f"A fault of Folioscope: {error!r}."))
                 raise
             self.pipeline.fail(row, Problem("internal_error", f"A fault of Folioscope: {error!r}."))
@@ -170,20 +170,12 @@ class Jobs:
         if self.fault is not None:
             raise self.fault
 
-    def cancel(self, job: str) -> list[tuple[str, int]]:
-        """Give up what the job has not read yet; documents that are ready stay. Returns the versions given up."""
-        versions = self._catalog.cancel_job(job)
-        for document, version in versions:
-            self.pipeline.cancel((document, version))
-        return versions
-
     def stop(self) -> None:
         """Leave off after the current pages and let go of DBOS; what is outstanding stays so."""
         global _running
         self.pipeline.stop()
-        deadline = time.monotonic() + 120.0
         with self._changed:
-            self._changed.wait_for(lambda: not self._active, timeout=deadline - time.monotonic())
+            self._changed.wait_for(lambda: not self._active, timeout=STOP_SECONDS)
         DBOS.destroy()
         _running = None
 

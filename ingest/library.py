@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey, Problem
-from folioscope.errors import DocumentError, DocumentNotFound, NotFoundError
+from folioscope.errors import DocumentError, DocumentNotFound, NotFoundError, Unreadable
 from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
@@ -28,8 +28,8 @@ from ingest.database import Database
 from ingest.discover import discover
 from ingest.files import Files
 from ingest.folder import DataFolder
-from ingest.pages import CollectionPages
-from ingest.pipeline import Event, Pipeline
+from ingest.page_store import CollectionPages
+from ingest.pipeline import CANCELLED, Event, Pipeline
 from ingest.sandbox import Limits, Ocr, Sandbox
 from retrieval import Retriever
 
@@ -40,6 +40,7 @@ PAGE_LONG_EDGE = 1400  # pixels; sharp on a laptop's screen, about 120 dpi on A4
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Event], None]
+OutcomeStatus = Literal["ready", "failed", "duplicate", "cancelled", "queued"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Outcome:
 
     filename: str
     source: str
-    status: Literal["ready", "failed", "duplicate", "cancelled", "queued"]
+    status: OutcomeStatus
     document_id: str = ""
     version: int = 0
     pages: int = 0
@@ -120,7 +121,7 @@ class Library:
         for document in self.catalog.documents(collection):
             self.catalog.delete(document.id)
         self._sweep()
-        self.channels.erase(collection.id)
+        self.channels.erase_collection(collection.id)
         self.catalog.remove_collection(collection.id)
 
     def rebuild(self, collection: str | None = None) -> None:
@@ -131,7 +132,7 @@ class Library:
         """
         target = self.collection(collection)
         self.catalog.fills.reset(target.id)
-        self.channels.erase(target.id)
+        self.channels.erase_collection(target.id)
         self.run_outstanding()
 
     @property
@@ -154,7 +155,9 @@ class Library:
             self.channels.searchable(found),
             CollectionPages(found.id, self.catalog),
             fusion=self.settings.fusion,
-            notes=self.unavailable,
+            notes={
+                entry.name: self.unavailable[entry.name] for entry in found.channels if entry.name in self.unavailable
+            },
         )
 
     # --- taking documents in ----------------------------------------------------------------------------------------
@@ -207,9 +210,7 @@ class Library:
                 )
         job = self.catalog.create_job("reingest", target.id)
         jobs = self._start_jobs()
-        registered = [
-            (Path(document.source), self._again(document, target, job, password), None) for document in documents
-        ]
+        registered = [(Path(document.source), self._again(document, target, job, password)) for document in documents]
         jobs.wait(lambda: not self.catalog.outstanding_versions(job))
         if wait:
             self._wait_for_channels(jobs)
@@ -242,7 +243,7 @@ class Library:
 
     def _take(
         self, path: Path, collection: Collection, job: str, *, password: str | None, metadata: Metadata | None
-    ) -> tuple[Path, Registered, Problem | None]:
+    ) -> tuple[Path, Registered]:
         source = str(path.absolute())
         try:
             with self._guard:
@@ -258,35 +259,40 @@ class Library:
                     metadata=metadata,
                 )
         except (OSError, DocumentError) as error:
-            problem = (
-                Problem(error.code, str(error))
-                if isinstance(error, DocumentError)
-                else Problem("unreadable", f"{path} can't be read: {error.strerror or error}.")
-            )
-            entry = self.catalog.register(collection, job, filename=path.name, source=source, sha256="", size=0)
+            if isinstance(error, OSError):
+                error = Unreadable(f"{path} can't be read: {error.strerror or error}.", hint="Check its rights.")
+            problem = Problem(error.code, str(error))
+            entry = self.catalog.register(collection, job, filename=path.name, source=source, sha256=None, size=0)
             self.catalog.failed(entry.document_id, entry.version, problem)
             self.emit(Event("failed", entry.document_id, path.name, entry.version, problem=problem))
-            return path, entry, problem
+            return path, entry
         if not entry.duplicate:
             self.emit(Event("queued", entry.document_id, path.name, entry.version))
             self._start_jobs().read(entry.document_id, entry.version)
-        return path, entry, None
+        return path, entry
 
-    def _outcome(self, path: Path, entry: Registered, problem: Problem | None) -> Outcome:
-        identity = (path.name, str(path), entry.document_id, entry.version)
-        row = self.catalog.outcome(entry.document_id, entry.version)
-        if row is None:
-            return Outcome(identity[0], identity[1], "cancelled", *identity[2:], problem=Problem("deleted", "Deleted."))
-        status, pages, page_problems, stored = row
+    def _outcome(self, path: Path, entry: Registered) -> Outcome:
+        row = self.catalog.version(entry.document_id, entry.version)
+        problem = row.problem if row else CANCELLED
+        status: OutcomeStatus = "ready"
         if entry.duplicate:
-            return Outcome(identity[0], identity[1], "duplicate", *identity[2:], pages, page_problems)
-        if status in ("queued", "processing"):
-            return Outcome(identity[0], identity[1], "queued", *identity[2:], pages)
-        if status == "failed":
-            problem = problem or stored
-            shown: Literal["cancelled", "failed"] = "cancelled" if problem and problem.code == "cancelled" else "failed"
-            return Outcome(identity[0], identity[1], shown, *identity[2:], problem=problem)
-        return Outcome(identity[0], identity[1], "ready", *identity[2:], pages, page_problems)
+            status = "duplicate"
+        elif row is None or problem == CANCELLED:
+            status = "cancelled"
+        elif row.outstanding:
+            status = "queued"
+        elif row.status == "failed":
+            status = "failed"
+        return Outcome(
+            filename=path.name,
+            source=str(path),
+            status=status,
+            document_id=entry.document_id,
+            version=entry.version,
+            pages=row.pages if row and status != "failed" else 0,
+            page_problems=row.page_problems if row else 0,
+            problem=problem,
+        )
 
     # --- documents --------------------------------------------------------------------------------------------------
 
@@ -354,7 +360,8 @@ class Library:
             raise NotFoundError(f"There is no job {job!r}.", hint="`folioscope jobs ls` lists them.")
         versions = self.catalog.cancel_job(job)
         for version in versions:
-            self.pipeline.cancel(version)
+            if row := self.catalog.version(*version):
+                self.pipeline.fail(row, CANCELLED)
         return len(versions)
 
     def listen(self, listener: Listener) -> None:

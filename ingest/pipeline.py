@@ -44,7 +44,7 @@ class Stopped(BaseException):
     """The process is going away: leave everything where it stands. Not an Exception, so that nobody handles it."""
 
 
-class House(Protocol):
+class Workplace(Protocol):
     """What the pipeline asks of the opened library."""
 
     catalog: Catalog
@@ -63,10 +63,9 @@ class House(Protocol):
 class Pipeline:
     """Does the work of jobs; `stop` makes it leave off after the current page."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, workplace: Workplace) -> None:
+        self._workplace = workplace
         self._stop = threading.Event()
-        self._cancelled: set[tuple[str, int]] = set()
         self._reading = 0
         self._quiet = threading.Condition()
         self._locks: dict[str, threading.Lock] = {}
@@ -87,13 +86,6 @@ class Pipeline:
         """Whether `stop` was called."""
         return self._stop.is_set()
 
-    def cancel(self, version: tuple[str, int]) -> None:
-        """Give a version up, now or as soon as its current page is done."""
-        self._cancelled.add(version)
-        row = self._house.catalog.version(*version)
-        if row and row.status == "queued":
-            self.fail(row, CANCELLED)
-
     @contextmanager
     def exclusive(self, document_id: str) -> Iterator[None]:
         """Writing a document's vectors and deleting the document exclude each other."""
@@ -109,14 +101,14 @@ class Pipeline:
         with self._quiet:
             self._reading += 1
         try:
-            row = self._house.catalog.version(document_id, version)
-            if row is None or row.status not in ("queued", "processing"):
+            row = self._workplace.catalog.version(document_id, version)
+            if row is None or not row.outstanding:
                 return
             try:
                 self._read(row)
             except DocumentError as error:
                 self.fail(row, Problem(error.code, str(error)))
-            except _Deleted:
+            except _Gone:
                 pass
         finally:
             with self._quiet:
@@ -124,10 +116,10 @@ class Pipeline:
                 self._quiet.notify_all()
 
     def _read(self, row: VersionRow) -> None:
-        catalog = self._house.catalog
-        immediate = self._house.channels.immediate(catalog.collection_by_id(row.collection_id))
+        catalog = self._workplace.catalog
+        immediate = self._workplace.channels.immediate(catalog.collection_by_id(row.collection_id))
         self._check(row)
-        with self._house.sandbox.open(self._house.original(row.sha256), row.password) as opened:
+        with self._workplace.sandbox.open(self._workplace.original(row.sha256), row.password) as opened:
             total = opened.page_count
             catalog.opened(row.document_id, row.version, total)
             done = catalog.pages_done(row.document_id, row.version)
@@ -154,48 +146,49 @@ class Pipeline:
     def _check(self, row: VersionRow, *, stop: bool = True) -> None:
         if stop and self.stopping:
             raise Stopped
-        key = (row.document_id, row.version)
-        if key in self._cancelled:
-            raise _Cancelled
-        if self._house.catalog.version(*key) is None:
-            raise _Deleted
+        now = self._workplace.catalog.version(row.document_id, row.version)
+        if now is None or not now.outstanding:
+            raise _Gone
 
     def fail(self, row: VersionRow, problem: Problem) -> None:
         """The version can't be taken in: remove what it wrote and say why."""
         with self.exclusive(row.document_id):
-            for channel in self._house.channels.of(row.collection_id).values():
+            now = self._workplace.catalog.version(row.document_id, row.version)
+            if now is None or not now.outstanding:
+                return
+            for channel in self._workplace.channels.of(row.collection_id).values():
                 channel.delete(row.document_id, row.version)
                 channel.flush()
-            self._house.catalog.failed(row.document_id, row.version, problem)
+            self._workplace.catalog.failed(row.document_id, row.version, problem)
         self._emit(row, "failed", problem=problem)
 
     # --- filling ----------------------------------------------------------------------------------------------------
 
     def fill(self, document_id: str, version: int, key: str) -> None:
         """Take a version's pages into a slower channel, from where it stands; waits while documents are being read."""
-        house = self._house
-        row = house.catalog.version(document_id, version)
-        if row is None or (channel := house.channels.of(row.collection_id).get(key)) is None:
+        workplace = self._workplace
+        row = workplace.catalog.version(document_id, version)
+        if row is None or (channel := workplace.channels.of(row.collection_id).get(key)) is None:
             return
-        while (done := house.catalog.fills.done(document_id, version, key)) is not None and done < row.pages:
+        while (done := workplace.catalog.fills.done(document_id, version, key)) is not None and done < row.pages:
             self._wait_until_quiet()
-            batch = house.catalog.pages(document_id, version, done + 1, done + channel.encoder.batch_size)
+            batch = workplace.catalog.pages(document_id, version, done + 1, done + channel.encoder.batch_size)
             points = channel.encode([_input(row, page) for page in batch if page.problem is None])
             with self.exclusive(document_id):
-                if house.catalog.fills.done(document_id, version, key) is None:
+                if workplace.catalog.fills.done(document_id, version, key) is None:
                     return
                 channel.upsert(points)
                 channel.flush()
-                house.catalog.fills.advance(document_id, version, key, batch[-1].number)
+                workplace.catalog.fills.advance(document_id, version, key, batch[-1].number)
             self._emit(row, "filled", done=batch[-1].number, total=row.pages, channel=channel.name)
 
     def pending_fills(self, document_id: str | None = None) -> list[tuple[str, int, str]]:
         """Outstanding fills (document, version, channel) of channels that can be used here."""
-        house = self._house
+        workplace = self._workplace
         return [
             fill
-            for fill in house.catalog.fills.outstanding(document_id)
-            if (row := house.catalog.version(*fill[:2])) and fill[2] in house.channels.of(row.collection_id)
+            for fill in workplace.catalog.fills.outstanding(document_id)
+            if (row := workplace.catalog.version(*fill[:2])) and fill[2] in workplace.channels.of(row.collection_id)
         ]
 
     def _wait_until_quiet(self) -> None:
@@ -214,7 +207,7 @@ class Pipeline:
         channel: str = "",
         problem: Problem | None = None,
     ) -> None:
-        self._house.emit(Event(kind, row.document_id, row.filename, row.version, done, total, channel, problem))
+        self._workplace.emit(Event(kind, row.document_id, row.filename, row.version, done, total, channel, problem))
 
 
 def _batches(pages: Iterable[Page], stopping: Callable[[], bool]) -> Iterator[list[Page]]:
@@ -236,12 +229,5 @@ def _input(row: VersionRow, page: Page) -> PageInput:
     return PageInput(key, row.filename, page.words, metadata=row.metadata)
 
 
-class _Cancelled(DocumentError):
-    code = CANCELLED.code
-
-    def __init__(self) -> None:
-        super().__init__(CANCELLED.message)
-
-
-class _Deleted(Exception):
-    """The document was deleted while it was read; its deletion cleans up."""
+class _Gone(Exception):
+    """The version was deleted, given up or overtaken while it was read; whoever did that cleans up."""

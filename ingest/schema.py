@@ -57,7 +57,7 @@ versions = Table(
     metadata,
     Column("document_id", String(32), ForeignKey("documents.id"), primary_key=True),
     Column("version", Integer, primary_key=True),
-    Column("sha256", String(64), nullable=False, index=True),
+    Column("sha256", String(64), index=True),
     Column("bytes", BigInteger, nullable=False),
     Column("status", String(16), nullable=False, index=True),  # queued, processing, ready, failed, superseded, gone
     Column("pages", Integer, nullable=False, default=0),

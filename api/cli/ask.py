@@ -57,7 +57,7 @@ def search(
         where = _where(library, collection, document, meta)
         result = retriever.search(query, k=library.settings.top_k, where=where, channels=channel)
         if as_json:
-            output.document(output.search_json(result))
+            output.json_document(output.search_json(result))
         else:
             _show_hits(result)
         if result.hits:
@@ -120,7 +120,7 @@ def ask(
             images=library,
         )
         if as_json:
-            output.document(to_json(found))
+            output.json_document(to_json(found))
         else:
             _show_answer(found)
         _images(library, _cited(found), save_image, open_image)

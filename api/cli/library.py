@@ -121,7 +121,7 @@ def docs_ls(collection: CollectionName = None, data_dir: DataDir = None, as_json
     with open_library(data_dir) as library:
         found = library.documents(collection)
         if as_json:
-            output.document([output.document_json(document) for document in found])
+            output.json_document([output.document_json(document) for document in found])
             return
         rows = [
             [document.id, document.filename, document.status, str(document.pages), _coverage(document)]
@@ -151,7 +151,7 @@ def docs_show(name: Name, collection: CollectionName = None, data_dir: DataDir =
             for page in pages
         ]
         if as_json:
-            output.document(shown)
+            output.json_document(shown)
             return
         output.fields(
             {
@@ -238,7 +238,7 @@ def collections_ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             for collection in library.catalog.collections()
         ]
         if as_json:
-            output.document(rows)
+            output.json_document(rows)
             return
         output.table(
             ["name", "documents", "channels", "created"],
@@ -294,7 +294,7 @@ def jobs_ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     with open_library(data_dir) as library:
         found = library.jobs()
         if as_json:
-            output.document(
+            output.json_document(
                 [
                     {
                         "id": job.id,

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from api.cli import ask, house, library
+from api.cli import ask, installation, library
 
 app = typer.Typer(
     name="folioscope",
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-house.add_to(app)
+installation.add_to(app)
 library.add_to(app)
 ask.add_to(app)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from folioscope.domain import Document, SearchResult
 
 
-def document(value: Any) -> None:
+def json_document(value: Any) -> None:
     """One JSON document, indented."""
     print(json.dumps(value, ensure_ascii=False, indent=2))
 

@@ -182,7 +182,7 @@ def test_doctor_checks_and_never_prints_keys(run) -> None:
     results = {row["name"]: row for row in json.loads(done.stdout)}
     assert results["sandbox"]["state"] == "ok"
     assert results["data folder"]["state"] == "ok"
-    assert "OPENAI_API_KEY" in results["model keys"]["detail"]
+    assert "extractive" in results["answering model"]["detail"]
     assert "sk-very-secret" not in done.stdout + done.stderr
     broken = run("doctor", code=1, FOLIOSCOPE_DATABASE_URL="postgresql+psycopg://nobody@127.0.0.1:1/none")
     assert "BAD" in broken.stdout

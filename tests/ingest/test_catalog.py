@@ -9,7 +9,7 @@ from folioscope.domain import Coverage, Page, PageKey, Problem, Words
 from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
 from ingest.catalog import Catalog, Collection, Registered
 from ingest.database import Database
-from ingest.pages import CollectionPages
+from ingest.page_store import CollectionPages
 
 
 def words(*texts: str) -> Words:
@@ -98,7 +98,9 @@ def test_a_failed_version_leaves_the_ready_one(catalog: Catalog, reports: Collec
     catalog.failed(new.document_id, new.version, Problem("document_corrupt", "broken"))
     document = catalog.document(reports, "report.pdf")
     assert (document.status, document.version) == ("ready", 1)
-    assert catalog.outcome(new.document_id, 2) == ("failed", 0, 0, Problem("document_corrupt", "broken"))
+    row = catalog.version(new.document_id, 2)
+    assert row is not None
+    assert (row.status, row.problem) == ("failed", Problem("document_corrupt", "broken"))
     retried = register(catalog, reports, "/a/report.pdf", "bb")
     assert (retried.version, retried.duplicate) == (3, False)
 

@@ -219,6 +219,60 @@ def test_cancelling_a_job_gives_up_what_is_not_read(library: Library, make_pdf: 
     assert len(library.channels.of(collection.id)["lexical"].index) == sum(ready)
 
 
+def test_a_job_cancelled_while_nothing_runs_stays_cancelled(tmp_path: Path, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"d{n}.pdf", [f"page {p}" for p in range(200)]) for n in range(2)]
+    with Library(settings=settings(tmp_path / "data", workers=1)) as library:
+        library.listen(lambda event: library.stop() if event.kind == "pages" else None)
+        library.ingest(paths)
+    with Library(settings=settings(tmp_path / "data")) as library:
+        job = library.jobs()[0]
+        assert library.cancel(job.id) == job.outstanding > 0
+        library.run_outstanding()
+        assert library.jobs()[0].state == "cancelled"
+        ready = [document.pages for document in library.documents() if document.status == "ready"]
+        assert len(library.channels.of(library.collection().id)["lexical"].index) == sum(ready)
+
+
+def test_an_empty_file_can_be_removed_and_mended(library: Library, make_pdf: MakePdf, tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"")
+    library.ingest([path])
+    library.remove("a.pdf")
+    assert library.documents() == []
+    library.ingest([path])
+    make_pdf("a.pdf", ["Now with words."])
+    (outcome,) = library.ingest([path]).outcomes
+    assert (outcome.status, outcome.version) == ("ready", 2)
+    assert found(library, "words") == [("a.pdf", 1)]
+
+
+def test_a_rebuild_in_the_middle_of_reading_loses_no_page(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", [f"page w{p}x" for p in range(1, 201)])
+    with Library(settings=settings(tmp_path / "data", workers=1)) as library:
+        library.listen(lambda event: library.stop() if event.kind == "pages" else None)
+        library.ingest([path])
+        assert library.catalog.outstanding_versions()
+    with Library(settings=settings(tmp_path / "data", workers=1)) as library:
+        library.rebuild()
+        assert found(library, "w3x") == [("a.pdf", 3)]
+        assert len(library.channels.of(library.collection().id)["lexical"].index) == 200
+
+
+def test_of_two_versions_on_their_way_the_newer_stays(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", [f"old page {p}" for p in range(200)])
+    with Library(settings=settings(tmp_path / "data", workers=2)) as library:
+        library.listen(lambda event: library.stop() if event.kind == "pages" else None)
+        library.ingest([path])
+    make_pdf("a.pdf", ["new page"])
+    with Library(settings=settings(tmp_path / "data", workers=2)) as library:
+        library.ingest([path])
+        library.run_outstanding()
+        document = library.document("a.pdf")
+        assert (document.version, document.pages, document.status) == (2, 1, "ready")
+        assert found(library, "page") == [("a.pdf", 1)]
+        assert len(library.channels.of(library.collection().id)["lexical"].index) == 1
+
+
 def test_two_collections_keep_apart(library: Library, make_pdf: MakePdf) -> None:
     path = make_pdf("a.pdf", ["Shared words."])
     library.ingest([path], collection="one")

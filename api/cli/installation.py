@@ -69,7 +69,7 @@ def config_show(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         for name, field in Settings.model_fields.items()
     ]
     if as_json:
-        output.document(rows)
+        output.json_document(rows)
         return
     output.table(["setting", "value", "from", "what"], [[str(cell) for cell in row.values()] for row in rows])
 
@@ -101,7 +101,7 @@ def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
     results = check_all(load_settings({"data_dir": data_dir}))
     if as_json:
-        output.document([{"name": r.name, "state": r.state, "detail": r.detail, "hint": r.hint} for r in results])
+        output.json_document([{"name": r.name, "state": r.state, "detail": r.detail, "hint": r.hint} for r in results])
     else:
         marks = {"ok": "ok  ", "note": "note", "bad": "BAD "}
         for result in results:
