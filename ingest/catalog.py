@@ -21,6 +21,9 @@ from ingest.database import Database, new_id, now
 from ingest.fills import Fills
 from ingest.words import pack, unpack
 
+OUTSTANDING = ("queued", "processing")
+"""The states of a version that is still to be read; it ends as ready or failed, later as superseded, then gone."""
+
 IMMEDIATE = ("lexical",)
 """Channels written while a document is read; it is ready when they are. The others fill in behind."""
 
@@ -81,7 +84,7 @@ class VersionRow:
     @property
     def outstanding(self) -> bool:
         """Whether it is still to be read."""
-        return self.status in ("queued", "processing")
+        return self.status in OUTSTANDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +275,10 @@ class Catalog:
 
     def opened(self, document_id: str, version: int, pages: int) -> None:
         """The file could be opened and has so many pages."""
-        self._set_version(document_id, version, status="processing", pages=pages)
+        v = t.versions.c
+        this = (v.document_id == document_id) & (v.version == version) & v.status.in_(OUTSTANDING)
+        with self.database.write() as db:
+            db.execute(t.versions.update().where(this).values(status="processing", pages=pages))
 
     def pages_done(self, document_id: str, version: int) -> int:
         """Pages 1..n have rows (and, in the immediate channels, vectors)."""
@@ -314,7 +320,10 @@ class Catalog:
         return Problem(row.code, row.message) if row else None
 
     def ready(self, document_id: str, version: int) -> None:
-        """The switch: from this moment on the document is searched in this version and in no other."""
+        """The switch: from this moment on the document is searched in this version and in no other.
+
+        A version that is no longer outstanding (overtaken by a newer one, given up) changes nothing.
+        """
         v = t.versions.c
         of_document = v.document_id == document_id
         with self.database.write() as db:
@@ -323,7 +332,10 @@ class Catalog:
                 .join(t.documents, t.documents.c.collection_id == t.channels.c.collection_id)
                 .where(t.documents.c.id == document_id)
             ).all()
-            pages = db.execute(sa.select(v.pages).where(of_document, v.version == version)).scalar_one()
+            still = of_document & (v.version == version) & v.status.in_(OUTSTANDING)
+            pages = db.execute(sa.select(v.pages).where(still)).scalar()
+            if pages is None:
+                return
             problems = db.execute(
                 sa.select(sa.func.count()).where(
                     t.pages.c.document_id == document_id, t.pages.c.version == version, t.pages.c.code.is_not(None)
@@ -345,14 +357,11 @@ class Catalog:
 
     def failed(self, document_id: str, version: int, problem: Problem) -> None:
         """The version can't be taken in; an older one that is ready stays."""
-        self._set_version(document_id, version, status="failed", code=problem.code, message=problem.message)
+        v, p = t.versions.c, t.pages.c
+        why = {"status": "failed", "code": problem.code, "message": problem.message}
         with self.database.write() as db:
-            db.execute(t.pages.delete().where(t.pages.c.document_id == document_id, t.pages.c.version == version))
-
-    def _set_version(self, document_id: str, version: int, **values: Any) -> None:
-        v = t.versions.c
-        with self.database.write() as db:
-            db.execute(t.versions.update().where(v.document_id == document_id, v.version == version).values(**values))
+            db.execute(t.versions.update().where(v.document_id == document_id, v.version == version).values(why))
+            db.execute(t.pages.delete().where(p.document_id == document_id, p.version == version))
 
     # --- what is outstanding ----------------------------------------------------------------------------------------
 
@@ -362,7 +371,7 @@ class Catalog:
         query = (
             sa.select(v.document_id, v.version)
             .join(t.documents, d.id == v.document_id)
-            .where(v.status.in_(("queued", "processing")), ~d.deleted)
+            .where(v.status.in_(OUTSTANDING), ~d.deleted)
             .order_by(v.created, v.document_id)
         )
         with self.database.read() as db:
@@ -387,6 +396,12 @@ class Catalog:
         """From this moment on the document is found by nothing; `purge` removes what it left."""
         with self.database.write() as db:
             db.execute(t.documents.update().where(t.documents.c.id == document_id).values(deleted=True))
+
+    def originals(self) -> set[str]:
+        """The hashes of all originals that a version refers to."""
+        v = t.versions.c
+        with self.database.read() as db:
+            return set(db.execute(sa.select(v.sha256).where(v.sha256.is_not(None), v.status != "gone")).scalars())
 
     def purge(self, document_id: str, version: int | None = None) -> list[str]:
         """Remove the rows of a superseded version's pages, or of a whole document, once their vectors are gone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from folioscope.ports import Encoder, TextEncoder
 from folioscope.settings import Settings
 from ingest.catalog import Catalog, ChannelEntry, Collection
 from retrieval import Channel, open_encoder, open_index
+
+log = logging.getLogger(__name__)
 
 
 class Channels:
@@ -46,7 +49,11 @@ class Channels:
     def _open(self, collection_id: str, recipe: ChannelEntry) -> Channel | None:
         try:
             encoder = self._encoder(recipe.encoder)
-            index = open_index(self._folder / collection_id / recipe.key, encoder.fingerprint)
+            folder = self._folder / collection_id / recipe.key
+            if not folder.exists() and self._catalog.fills.any(collection_id, recipe.key):
+                log.warning("the index %s is gone; it fills anew", folder)
+                self._catalog.fills.reset(collection_id, recipe.key)
+            index = open_index(folder, encoder.fingerprint)
             return Channel(recipe.name, encoder, index)
         except ChannelUnavailable as error:
             self.unavailable[recipe.name] = str(error)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from folioscope.errors import ConfigError, DiskFull, StorageError
+from ingest.folder import storage_errors
 from ingest.schema import metadata
 
 FULL_BYTES = 1 << 20
@@ -34,6 +35,9 @@ class Database:
                 f"The database URL is not one: {error}.", hint="Write sqlite:///… or postgresql+psycopg://…"
             ) from None
         self._file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
+        if self._file:
+            with storage_errors(Path(self._file)):
+                Path(self._file).touch(mode=0o600)  # others shall not read words and passwords
         self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self.changes = 0
         with self.write() as db:

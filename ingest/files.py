@@ -6,11 +6,13 @@ are rendered from the original when asked for and cached by content, page and si
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from ingest.folder import storage_errors
 
 CHUNK = 1 << 20
 JPEG_QUALITY = 90
+PARTIAL = ".part-"
 
 
 class Files:
@@ -31,6 +34,7 @@ class Files:
         self.pages = root / "pages"
         self._max_bytes = max_bytes
         self._cache_bytes = cache_bytes
+        self._guard = threading.Lock()
         self._cached: int | None = None  # bytes in the cache, counted at first use
         with storage_errors(root):
             self.originals.mkdir(parents=True, exist_ok=True)
@@ -47,30 +51,42 @@ class Files:
         """
         digest = hashlib.sha256()
         size = 0
-        with source.open("rb") as stream:
-            expected = os.fstat(stream.fileno()).st_size
-            if expected > self._max_bytes:
-                raise TooLarge(
-                    f"{source.name} has {expected:,} bytes; the limit is {self._max_bytes:,}.",
-                    hint="Raise max_file_mb.",
-                )
-            with storage_errors(self.originals), tempfile.NamedTemporaryFile(dir=self.originals, delete=False) as copy:
-                try:
-                    while chunk := stream.read(CHUNK):
-                        digest.update(chunk)
-                        size += len(chunk)
+        with storage_errors(self.originals):
+            copy = tempfile.NamedTemporaryFile(dir=self.originals, prefix=PARTIAL, delete=False)  # noqa: SIM115
+        try:
+            with copy, source.open("rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    if size > self._max_bytes:
+                        raise TooLarge(
+                            f"{source.name} has more than {self._max_bytes:,} bytes.", hint="Raise max_file_mb."
+                        )
+                    with storage_errors(self.originals):
                         copy.write(chunk)
-                    if size == 0:
-                        raise EmptyFile(f"{source.name} is empty (0 bytes).")
+                if size == 0:
+                    raise EmptyFile(f"{source.name} is empty (0 bytes).")
+                with storage_errors(self.originals):
                     copy.flush()
-                    target = self.path(digest.hexdigest())
-                    if not target.exists():
-                        os.fsync(copy.fileno())
-                        target.parent.mkdir(exist_ok=True)
-                        Path(copy.name).replace(target)
-                finally:
-                    Path(copy.name).unlink(missing_ok=True)
+                    os.fsync(copy.fileno())
+            target = self.path(digest.hexdigest())
+            if not target.exists():
+                with storage_errors(target):
+                    target.parent.mkdir(exist_ok=True)
+                    Path(copy.name).replace(target)
+        finally:
+            Path(copy.name).unlink(missing_ok=True)
         return digest.hexdigest(), size
+
+    def tidy(self, known: Collection[str]) -> None:
+        """Remove what a killed process left: half-written files, originals that nothing refers to, their images."""
+        for path in self.originals.glob(f"{PARTIAL}*"):
+            path.unlink(missing_ok=True)
+        for path in self.originals.glob("??/*"):
+            if path.name not in known:
+                self.remove(path.name)
+        for path in self.pages.glob(f"*/{PARTIAL}*"):
+            path.unlink(missing_ok=True)
 
     def remove(self, sha256: str) -> None:
         """Delete an original and its page images."""
@@ -85,31 +101,38 @@ class Files:
         from PIL import Image
 
         cached = self.pages / sha256 / f"{page}-{long_edge}.jpg"
-        if cached.exists():
+        with contextlib.suppress(FileNotFoundError):
             with Image.open(cached) as picture:
-                pixels = np.asarray(picture.convert("RGB"))
+                kept = np.asarray(picture.convert("RGB"))
             os.utime(cached)
-            return pixels
+            return kept
         pixels = render()
         if self._cache_bytes:
             with storage_errors(cached):
                 cached.parent.mkdir(exist_ok=True)
-                partial = cached.with_suffix(f".{os.getpid()}.part")
-                Image.fromarray(pixels).save(partial, format="JPEG", quality=JPEG_QUALITY)
-                partial.replace(cached)
-            self._trim(cached.stat().st_size)
+                with tempfile.NamedTemporaryFile(dir=cached.parent, prefix=PARTIAL, delete=False) as partial:
+                    Image.fromarray(pixels).save(partial, format="JPEG", quality=JPEG_QUALITY)
+                    size = partial.tell()
+                Path(partial.name).replace(cached)
+            self._trim(size)
         return pixels
 
     def _trim(self, added: int) -> None:
         """Drop the images that were not asked for the longest once the cache is over its size."""
-        if self._cached is None:
-            self._cached = sum(path.stat().st_size for path in self.pages.glob("*/*.jpg"))
-        else:
-            self._cached += added
-        if self._cached <= self._cache_bytes:
-            return
-        for path in sorted(self.pages.glob("*/*.jpg"), key=lambda path: path.stat().st_mtime):
-            if self._cached <= self._cache_bytes * 9 // 10:
-                break
-            self._cached -= path.stat().st_size
-            path.unlink(missing_ok=True)
+        with self._guard:
+            if self._cached is not None and self._cached + added <= self._cache_bytes:
+                self._cached += added
+                return
+            images = []
+            for path in self.pages.glob("*/*.jpg"):
+                with contextlib.suppress(FileNotFoundError):
+                    stat = path.stat()
+                    images.append((stat.st_mtime, stat.st_size, path))
+            self._cached = sum(size for _, size, _ in images)
+            if self._cached <= self._cache_bytes:
+                return
+            for _, size, path in sorted(images):
+                if self._cached <= self._cache_bytes * 9 // 10:
+                    break
+                self._cached -= size
+                path.unlink(missing_ok=True)

@@ -22,8 +22,8 @@ class Fills:
         rows = [{"document_id": document_id, "version": version, "channel": c, "done": n} for c, n in done.items()]
         db.execute(t.fills.insert(), rows)
 
-    def reset(self, collection_id: str) -> None:
-        """No channel has any page of the collection's documents any more; versions still being read start over."""
+    def reset(self, collection_id: str, channel: str | None = None) -> None:
+        """A channel (None: each) has no page of the collection's documents any more; versions being read start over."""
         in_collection = sa.select(t.documents.c.id).where(t.documents.c.collection_id == collection_id)
         v, p = t.versions.c, t.pages.c
         being_read = sa.select(v.document_id, v.version).where(
@@ -32,7 +32,8 @@ class Fills:
         with self._database.write() as db:
             # A page's row says that its vectors are durable, which they are no more.
             db.execute(t.pages.delete().where(sa.tuple_(p.document_id, p.version).in_(being_read)))
-            db.execute(t.fills.update().where(t.fills.c.document_id.in_(in_collection)).values(done=0))
+            update = t.fills.update().where(t.fills.c.document_id.in_(in_collection))
+            db.execute((update.where(t.fills.c.channel == channel) if channel else update).values(done=0))
 
     def done(self, document_id: str, version: int, channel: str) -> int | None:
         """How many pages the channel has of this version; None when it is not the current version any more."""
@@ -49,6 +50,18 @@ class Fills:
                     ~d.deleted,
                 )
             ).scalar()
+
+    def any(self, collection_id: str, channel: str) -> bool:
+        """Whether the channel should have pages of the collection's documents."""
+        f, d = t.fills.c, t.documents.c
+        query = (
+            sa.select(f.done)
+            .join(t.documents, d.id == f.document_id)
+            .where(d.collection_id == collection_id, f.channel == channel, f.done > 0)
+            .limit(1)
+        )
+        with self._database.read() as db:
+            return db.execute(query).first() is not None
 
     def advance(self, document_id: str, version: int, channel: str, done: int) -> None:
         """Pages 1..done are in the channel's index."""

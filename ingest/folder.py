@@ -24,7 +24,7 @@ class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
         with storage_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # words and passwords lie here
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

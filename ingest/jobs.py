@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable
 
 from dbos import DBOS, SetWorkflowID
+from dbos import error as dbos_errors
+from sqlalchemy.exc import SQLAlchemyError
 
 from folioscope.domain import Problem
 from folioscope.errors import FolioscopeError, StorageError
@@ -26,6 +28,8 @@ POLL_SECONDS = 0.05
 STOP_SECONDS = 120.0  # for the current pages; a page has a limit of its own
 APPLICATION = "folioscope"
 WORKFLOWS_VERSION = "1"  # of those below; a newer one would not take an older one's work up
+
+DOCTOR = "`folioscope doctor` looks at it; what is outstanding goes on with `folioscope jobs watch`."
 
 log = logging.getLogger(__name__)
 _running: Jobs | None = None
@@ -87,6 +91,16 @@ class Jobs:
                 "log_level": "CRITICAL",
             }
         )
+        try:
+            self._launch()
+        except Exception as error:
+            DBOS.destroy()
+            _running = None
+            if isinstance(error, FolioscopeError):
+                raise
+            raise StorageError(f"The jobs' database can't be used: {error}.", hint=DOCTOR) from error
+
+    def _launch(self) -> None:
         DBOS.launch()
         # More readers than child processes: the next document waits with its workflow started, so that no child idles.
         DBOS.register_queue(READ_QUEUE, worker_concurrency=self._readers, polling_interval_sec=POLL_SECONDS)
@@ -139,6 +153,9 @@ class Jobs:
         except FolioscopeError as error:
             self._give_up(error)
             raise
+        except (OSError, SQLAlchemyError, dbos_errors.DBOSException) as error:
+            self._give_up(StorageError(f"A back end failed: {error!r}.", hint=DOCTOR))
+            raise
         except Exception as error:
             log.exception("a fault in %s.%s", document_id, version)
             row = self._catalog.version(document_id, version) if document_id else None
@@ -158,7 +175,10 @@ class Jobs:
     def on_event(self, event: Event) -> None:
         """Publish progress with the workflow that makes it; wake whoever waits."""
         if DBOS.workflow_id:
-            DBOS.set_event("progress", {"kind": event.kind, "done": event.done, "total": event.total})
+            try:
+                DBOS.set_event("progress", {"kind": event.kind, "done": event.done, "total": event.total})
+            except (SQLAlchemyError, dbos_errors.DBOSException):  # who only watches must not stop who works
+                log.warning("progress of %s could not be published", event.document_id, exc_info=True)
         with self._changed:
             self._changed.notify_all()
 

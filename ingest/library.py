@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey, Problem
-from folioscope.errors import DocumentError, DocumentNotFound, NotFoundError, Unreadable
+from folioscope.errors import DocumentError, DocumentNotFound, FolioscopeError, NotFoundError, Unreadable
 from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
@@ -71,6 +71,16 @@ class Report:
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
 
+def readable(path: Path) -> str:
+    """A path as text that any database and terminal takes: bytes that are no UTF-8 are spelt out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def name(path: Path) -> str:
+    """A file's name, in the same way."""
+    return readable(Path(path.name))
+
+
 class Library:
     """``data_dir``: the folder where everything lives, made if need be; else the setting. One process at a time.
 
@@ -120,6 +130,7 @@ class Library:
         collection = self.catalog.collection(name)
         for document in self.catalog.documents(collection):
             self.catalog.delete(document.id)
+        self.channels.erase_collection(collection.id)  # first: an index that can't be opened must not be in the way
         self._sweep()
         self.channels.erase_collection(collection.id)
         self.catalog.remove_collection(collection.id)
@@ -133,6 +144,7 @@ class Library:
         target = self.collection(collection)
         self.catalog.fills.reset(target.id)
         self.channels.erase_collection(target.id)
+        self._sweep()
         self.run_outstanding()
 
     @property
@@ -186,10 +198,17 @@ class Library:
             for path in found.files
             if not self.pipeline.stopping
         ]
-        jobs.wait(lambda: not self.catalog.outstanding_versions(job))
-        if wait:
+        outcomes = self._wait(jobs, registered, wait)
+        left = [Outcome(name(path), str(path), "queued") for path in found.files[len(registered) :]]
+        return Report(job, (*outcomes, *left), found.skipped)
+
+    def _wait(self, jobs: Jobs, registered: Sequence[tuple[Path, Registered]], channels: bool) -> tuple[Outcome, ...]:
+        """Until each of the versions is read (also one that an earlier job had left), or `stop` was called."""
+        versions = {(entry.document_id, entry.version) for _, entry in registered}
+        jobs.wait(lambda: not versions.intersection(self.catalog.outstanding_versions()))
+        if channels:
             self._wait_for_channels(jobs)
-        return Report(job, tuple(self._outcome(*entry) for entry in registered), found.skipped)
+        return tuple(self._outcome(*entry) for entry in registered)
 
     def reingest(
         self,
@@ -211,10 +230,7 @@ class Library:
         job = self.catalog.create_job("reingest", target.id)
         jobs = self._start_jobs()
         registered = [(Path(document.source), self._again(document, target, job, password)) for document in documents]
-        jobs.wait(lambda: not self.catalog.outstanding_versions(job))
-        if wait:
-            self._wait_for_channels(jobs)
-        return Report(job, tuple(self._outcome(*entry) for entry in registered))
+        return Report(job, self._wait(jobs, registered, wait))
 
     def _again(self, document: Document, collection: Collection, job: str, password: str | None) -> Registered:
         old = self.catalog.version(document.id, document.version)
@@ -244,14 +260,14 @@ class Library:
     def _take(
         self, path: Path, collection: Collection, job: str, *, password: str | None, metadata: Metadata | None
     ) -> tuple[Path, Registered]:
-        source = str(path.absolute())
+        source = readable(path.absolute())
         try:
             with self._guard:
                 sha256, size = self.files.put(path)
                 entry = self.catalog.register(
                     collection,
                     job,
-                    filename=path.name,
+                    filename=name(path),
                     source=source,
                     sha256=sha256,
                     size=size,
@@ -262,12 +278,12 @@ class Library:
             if isinstance(error, OSError):
                 error = Unreadable(f"{path} can't be read: {error.strerror or error}.", hint="Check its rights.")
             problem = Problem(error.code, str(error))
-            entry = self.catalog.register(collection, job, filename=path.name, source=source, sha256=None, size=0)
+            entry = self.catalog.register(collection, job, filename=name(path), source=source, sha256=None, size=0)
             self.catalog.failed(entry.document_id, entry.version, problem)
-            self.emit(Event("failed", entry.document_id, path.name, entry.version, problem=problem))
+            self.emit(Event("failed", entry.document_id, name(path), entry.version, problem=problem))
             return path, entry
         if not entry.duplicate:
-            self.emit(Event("queued", entry.document_id, path.name, entry.version))
+            self.emit(Event("queued", entry.document_id, name(path), entry.version))
             self._start_jobs().read(entry.document_id, entry.version)
         return path, entry
 
@@ -275,16 +291,16 @@ class Library:
         row = self.catalog.version(entry.document_id, entry.version)
         problem = row.problem if row else CANCELLED
         status: OutcomeStatus = "ready"
-        if entry.duplicate:
-            status = "duplicate"
-        elif row is None or problem == CANCELLED:
+        if row is None or problem == CANCELLED:
             status = "cancelled"
         elif row.outstanding:
             status = "queued"
         elif row.status == "failed":
             status = "failed"
+        elif entry.duplicate:
+            status = "duplicate"
         return Outcome(
-            filename=path.name,
+            filename=name(path),
             source=str(path),
             status=status,
             document_id=entry.document_id,
@@ -312,15 +328,21 @@ class Library:
         return document
 
     def _sweep(self) -> None:
-        """Remove what deleted documents and superseded or failed versions left; also after a kill in its middle."""
+        """Remove what deleted documents and superseded versions left; also after a kill in its middle.
+
+        Where an index can't be opened its documents wait: nothing finds them, and `rebuild` takes them away.
+        """
         for collection_id, document, version in self.catalog.stale():
-            with self.pipeline.exclusive(document):
-                for channel in self.channels.of(collection_id).values():
-                    channel.delete(document, version)
-                    channel.flush()
-                with self._guard:
-                    for sha256 in self.catalog.purge(document, version):
-                        self.files.remove(sha256)
+            try:
+                with self.pipeline.exclusive(document):
+                    for channel in self.channels.of(collection_id).values():
+                        channel.delete(document, version)
+                        channel.flush()
+                    with self._guard:
+                        for sha256 in self.catalog.purge(document, version):
+                            self.files.remove(sha256)
+            except FolioscopeError as error:
+                log.warning("%s could not be removed wholly: %s", document, error)
 
     # --- pages ------------------------------------------------------------------------------------------------------
 
@@ -382,7 +404,11 @@ class Library:
         self.pipeline.stop()
 
     def _start_jobs(self) -> Jobs:
+        if self._jobs is not None and self.pipeline.stopping:
+            self._jobs.stop()  # what was left off is taken up again by a fresh start
+            self._jobs = None
         if self._jobs is None:
+            self.files.tidy(self.catalog.originals())
             from ingest.jobs import Jobs, sync_url
 
             url = self.settings.database_url

@@ -156,10 +156,11 @@ class Pipeline:
             now = self._workplace.catalog.version(row.document_id, row.version)
             if now is None or not now.outstanding:
                 return
+            # First the catalog: its rows say which vectors are there, so they must never outlive them.
+            self._workplace.catalog.failed(row.document_id, row.version, problem)
             for channel in self._workplace.channels.of(row.collection_id).values():
                 channel.delete(row.document_id, row.version)
                 channel.flush()
-            self._workplace.catalog.failed(row.document_id, row.version, problem)
         self._emit(row, "failed", problem=problem)
 
     # --- filling ----------------------------------------------------------------------------------------------------

@@ -208,7 +208,7 @@ def _is_scan(page: Any, texts: Sequence[str], area: float) -> bool:
         return False
     covered = 0.0
     for image in page.get_image_info():
-        shown = pymupdf.Rect(image["bbox"]) & page.rect
+        shown = pymupdf.Rect(image["bbox"]) * page.rotation_matrix & page.rect  # the image's box is not rotated yet
         covered += 0.0 if shown.is_empty else shown.get_area()
     return covered >= PAGE_FILLING * area
 

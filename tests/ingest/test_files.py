@@ -32,7 +32,7 @@ def test_empty_and_too_large_files_leave_nothing_behind(files: Files, tmp_path: 
     with pytest.raises(EmptyFile):
         files.put(source)
     source.write_bytes(b"x" * ((1 << 20) + 1))
-    with pytest.raises(TooLarge, match="1,048,577"):
+    with pytest.raises(TooLarge, match="1,048,576"):
         files.put(source)
     assert not any(path.is_file() for path in files.originals.rglob("*"))
 
@@ -55,3 +55,12 @@ def test_page_images_are_rendered_once_and_the_cache_stays_within_its_size(files
     assert sum(path.stat().st_size for path in kept) <= 60_000
     assert files.pages / ("ab" * 32) / "19-100.jpg" in kept
     assert files.pages / ("ab" * 32) / "1-100.jpg" not in kept
+
+
+def test_threads_that_ask_for_the_same_page_all_get_it(files: Files) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    noise = np.random.default_rng(0).integers(0, 255, (50, 40, 3), np.uint8)
+    with ThreadPoolExecutor(4) as threads:
+        got = list(threads.map(lambda page: files.image("cd" * 32, page % 3, 50, lambda: noise), range(60)))
+    assert all(image.shape == (50, 40, 3) for image in got)

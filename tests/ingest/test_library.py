@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from folioscope.domain import PageKey, Where
-from folioscope.errors import CollectionNotFound, DocumentNotFound, FingerprintMismatch, NotFoundError
+from folioscope.errors import CollectionNotFound, DocumentNotFound, FingerprintMismatch, NotFoundError, StorageError
 from folioscope.settings import Settings
 from ingest import Event, Library
 
@@ -271,6 +272,95 @@ def test_of_two_versions_on_their_way_the_newer_stays(tmp_path: Path, make_pdf: 
         assert (document.version, document.pages, document.status) == (2, 1, "ready")
         assert found(library, "page") == [("a.pdf", 1)]
         assert len(library.channels.of(library.collection().id)["lexical"].index) == 1
+
+
+def test_the_same_command_goes_on_with_what_was_left(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", [f"page {p}" for p in range(300)])
+    with Library(settings=settings(tmp_path / "data", workers=1)) as library:
+        library.listen(lambda event: library.stop() if event.kind == "pages" else None)
+        assert library.ingest([path]).outcomes[0].status == "queued"
+        library.listen(lambda event: None)
+    with Library(settings=settings(tmp_path / "data", workers=1)) as library:
+        (outcome,) = library.ingest([path]).outcomes
+        assert (outcome.status, outcome.pages) == ("duplicate", 300)
+        assert library.documents()[0].status == "ready"
+
+
+def test_a_stopped_library_works_again_when_asked_to(library: Library, make_pdf: MakePdf) -> None:
+    library.stop()
+    assert library.ingest([make_pdf("a.pdf", ["One."])]).outcomes[0].status == "ready"
+    library.stop()
+    assert library.ingest([make_pdf("b.pdf", ["Two."])]).outcomes[0].status == "ready"
+    assert {name for name, _ in found(library, "one two")} == {"a.pdf", "b.pdf"}
+
+
+def test_an_index_that_cannot_be_opened_is_no_lock_on_the_rest(tmp_path: Path, make_pdf: MakePdf) -> None:
+    paths = [make_pdf("a.pdf", ["Alpha."]), make_pdf("b.pdf", ["Beta."])]
+    with Library(settings=settings(tmp_path / "data")) as library:
+        library.ingest(paths)
+        library.ingest(paths[:1], collection="other")
+        folder = library.folder / "indexes" / library.collection().id / "lexical"
+    written = json.loads((folder / "fingerprint.json").read_text())
+    (folder / "fingerprint.json").write_text(json.dumps({**written, "revision": "of yesterday"}))
+    with Library(settings=settings(tmp_path / "data")) as library:
+        library.remove("a.pdf")
+        assert [document.filename for document in library.documents()] == ["b.pdf"]
+    with Library(settings=settings(tmp_path / "data")) as library:
+        assert library.retriever("other").search("alpha").hits
+        library.rebuild()
+        assert found(library, "alpha") == []
+        assert found(library, "beta") == [("b.pdf", 1)]
+        assert library.catalog.stale() == []
+        library.remove_collection("other")
+
+
+def test_an_index_that_is_gone_fills_anew(tmp_path: Path, make_pdf: MakePdf) -> None:
+    with Library(settings=settings(tmp_path / "data")) as library:
+        library.ingest([make_pdf("a.pdf", ["Alpha."])])
+    shutil.rmtree(tmp_path / "data" / "indexes")
+    with Library(settings=settings(tmp_path / "data")) as library:
+        result = library.retriever().search("alpha")
+        assert (result.hits, result.coverage["lexical"].done) == ((), 0)
+        library.run_outstanding()
+        assert found(library, "alpha") == [("a.pdf", 1)]
+
+
+def test_a_name_that_is_no_utf8_and_a_file_that_cannot_be_read(
+    library: Library, make_pdf: MakePdf, tmp_path: Path
+) -> None:
+    good = make_pdf("good.pdf", ["Good."])
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff.pdf"))
+    odd.write_bytes(good.read_bytes() + b"%")
+    gone = tmp_path / "gone.pdf"
+    gone.symlink_to("/proc/self/mem")
+    report = library.ingest([odd, gone, good])
+    assert [outcome.status for outcome in report.outcomes] == ["ready", "failed", "ready"]
+    assert report.outcomes[0].filename == "odd\\xff.pdf"
+    assert report.failed[0].problem is not None
+    assert report.failed[0].problem.code == "document_unreadable"
+
+
+def test_what_a_killed_process_left_is_tidied_and_others_cannot_look_in(library: Library, make_pdf: MakePdf) -> None:
+    stray = library.files.path("ab" * 32)
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"nobody refers to me")
+    (library.files.originals / ".part-x").write_bytes(b"half")
+    library.ingest([make_pdf("a.pdf", ["One."])])
+    kept = [path.name for path in library.files.originals.rglob("*") if path.is_file()]
+    assert kept == [library.documents()[0].sha256]
+    assert library.folder.path.stat().st_mode & 0o077 == 0
+    assert (library.folder / "catalog.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_a_broken_jobs_database_is_said_and_does_not_poison_the_process(tmp_path: Path, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["One."])
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "jobs.sqlite").write_bytes(b"this is no database but a sentence" * 99)
+    with Library(settings=settings(data)) as library, pytest.raises(StorageError, match="doctor"):
+        library.ingest([path])
+    with Library(settings=settings(tmp_path / "other")) as library:
+        assert library.ingest([path]).outcomes[0].status == "ready"
 
 
 def test_two_collections_keep_apart(library: Library, make_pdf: MakePdf) -> None:
