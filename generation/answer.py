@@ -21,6 +21,7 @@ from folioscope.domain import (
     GivenPage,
     PageHit,
     Quote,
+    SearchResult,
     Segment,
     Where,
 )
@@ -54,7 +55,8 @@ def answer(
         raise QueryError("The question is empty.", hint="Ask in words, such as: How long is the warranty?")
     if len(question) > MAX_QUESTION:
         raise QueryError(f"The question has {len(question):,} characters.", hint=f"{MAX_QUESTION:,} are the most.")
-    hits, pages = _read(retriever, retriever.search(question, k, where).hits, images)
+    found = retriever.search(question, k, where)
+    hits, pages = _read(retriever, found.hits, images)
     draft = model.draft(question, pages)
     check = _Check(pages)
     segments = tuple(check.segment(segment) for segment in draft.segments)
@@ -67,7 +69,7 @@ def answer(
         model=model.name,
         confidence=draft.confidence,
         usage=draft.usage,
-        warnings=tuple(check.warnings),
+        warnings=(*check.warnings, *_reservations(found)),
         took_ms=(time.perf_counter() - started) * 1000,
     )
 
@@ -82,6 +84,16 @@ def _read(
         GivenPage(hit.document, hit.page, words[hit.key], hit.score, partial(images.image, hit.key) if images else None)
         for hit in hits
     ]
+
+
+def _reservations(found: SearchResult) -> list[str]:
+    """What the search could not look at."""
+    partly = [
+        f"The {name} channel knew {share.done} of {share.total} pages."
+        for name, share in found.coverage.items()
+        if share.done < share.total
+    ]
+    return [*partly, *found.notes]
 
 
 class _Check:

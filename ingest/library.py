@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey, Problem
-from folioscope.errors import DocumentError, DocumentNotFound, FolioscopeError, NotFoundError, Unreadable
+from folioscope.errors import ConfigError, DocumentError, DocumentNotFound, FolioscopeError, NotFoundError, Unreadable
 from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
@@ -36,6 +37,7 @@ from retrieval import Retriever
 if TYPE_CHECKING:
     from ingest.jobs import Jobs
 
+COLLECTION_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 PAGE_LONG_EDGE = 1400  # pixels; sharp on a laptop's screen, about 120 dpi on A4
 
 log = logging.getLogger(__name__)
@@ -118,12 +120,18 @@ class Library:
 
     def collection(self, name: str | None = None) -> Collection:
         """The collection of that name (default: the setting). Raises `CollectionNotFound`."""
-        return self.catalog.collection(name or self.settings.collection)
+        return self.catalog.collection(self.settings.collection if name is None else name)
 
     def create_collection(self, name: str | None = None, channels: Sequence[str] | None = None) -> Collection:
         """The collection of that name, made now with these channels if there was none."""
         recipes = {channel: self.channels.default_encoder(channel) for channel in channels or self.settings.channels}
-        return self.catalog.create_collection(name or self.settings.collection, recipes)
+        name = self.settings.collection if name is None else name
+        if not COLLECTION_NAME.fullmatch(name):
+            raise ConfigError(
+                f"A collection can't be called {name!r}.",
+                hint="Use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first.",
+            )
+        return self.catalog.create_collection(name, recipes)
 
     def remove_collection(self, name: str) -> None:
         """Delete a collection with its documents, vectors and files."""

@@ -15,9 +15,18 @@ from pathlib import Path
 import pytest
 
 from folioscope.domain import PageKey, Where
-from folioscope.errors import CollectionNotFound, DocumentNotFound, FingerprintMismatch, NotFoundError, StorageError
+from folioscope.errors import (
+    CollectionNotFound,
+    ConfigError,
+    DocumentNotFound,
+    FingerprintMismatch,
+    NotFoundError,
+    StorageError,
+)
 from folioscope.settings import Settings
+from generation import answer, open_model
 from ingest import Event, Library
+from retrieval import analyzer
 
 MakePdf = Callable[..., Path]
 
@@ -174,6 +183,8 @@ def test_absent_weights_turn_the_semantic_channel_off_and_nothing_else(
         result = library.retriever().search("lamp")
         assert [hit.page for hit in result.hits] == [1]
         assert any("semantic" in note for note in result.notes)
+        reply = answer("Which lamp?", library.retriever(), open_model("extractive", analyzer=analyzer()))
+        assert any("semantic" in warning for warning in reply.warnings)
         assert library.documents()[0].coverage["semantic"].done == 0
 
 
@@ -201,6 +212,9 @@ def test_missing_paths_and_empty_folders(library: Library, tmp_path: Path) -> No
         library.ingest([tmp_path / "empty"])
     with pytest.raises(CollectionNotFound):
         library.retriever("nowhere")
+    for name in ("", "a b", "../x", "-c", "x" * 65):
+        with pytest.raises(ConfigError, match="can't be called"):
+            library.create_collection(name)
 
 
 def test_cancelling_a_job_gives_up_what_is_not_read(library: Library, make_pdf: MakePdf) -> None:

@@ -140,6 +140,26 @@ def test_ink_without_words_is_flagged_and_emptiness_is_not(tmp_path: Path) -> No
     assert (empty.flags, empty.words.source) == ((), "none")
 
 
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_long_rotated_scan_with_a_stamp_is_recognised(tmp_path: Path, rotation: int) -> None:
+    scan = pymupdf.Pixmap(pymupdf.csGRAY, pymupdf.IRect(0, 0, 20, 80), False)
+    scan.set_rect(scan.irect, (200,))
+
+    def draw(page: pymupdf.Page) -> None:
+        page.insert_image(page.rect, pixmap=scan)
+        page.insert_text((40, 40), "STAMP", fontsize=20)
+        page.set_rotation(rotation)
+
+    seen = []
+
+    def recognise(grey: np.ndarray, dpi: float) -> Words:
+        seen.append(grey.shape)
+        return Words.empty()
+
+    opened(one_page(tmp_path / "a.pdf", draw, width=200, height=800)).read(1, recognise)
+    assert seen
+
+
 def test_a_scan_with_a_stamp_is_recognised_and_keeps_the_stamp(tmp_path: Path) -> None:
     scan = pymupdf.Pixmap(pymupdf.csGRAY, pymupdf.IRect(0, 0, 40, 50), False)
     scan.set_rect(scan.irect, (200,))
