@@ -6,7 +6,6 @@ saved with ``save_pretrained``, so that the normal call loads them from their fo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,16 +32,18 @@ SIGLIP = {**TEXT, "image_size": TILE, "patch_size": PATCH}
 
 
 def tokenizer(words: Sequence[str] = WORDS, **named: str) -> Any:
-    """A word-level tokenizer that knows these words, the families' special tokens and their prompts."""
-    from tokenizers import Regex, Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Sequence as Steps
-    from tokenizers.pre_tokenizers import Split
+    """A byte-level BPE tokenizer that has these words and the prompts' whole, and knows all families' special tokens."""
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+    from tokenizers.models import BPE
+    from tokenizers.trainers import BpeTrainer
     from transformers import PreTrainedTokenizerFast
 
-    known = dict.fromkeys([*SPECIAL, *PROMPTS.split(" "), *words])
-    made = Tokenizer(WordLevel({word: number for number, word in enumerate(known)}, unk_token="<unk>"))
-    made.pre_tokenizer = Steps([Split(Regex(" +"), "removed"), Split(Regex(r"\w+|[^\w]"), "isolated")])
+    made = Tokenizer(BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = BpeTrainer(special_tokens=list(SPECIAL), initial_alphabet=sorted(alphabet), show_progress=False)
+    made.train_from_iterator([f"{word} {word}" for word in [*PROMPTS.split(" "), *words]] * 2, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=made,
         pad_token="<pad>",
@@ -204,14 +205,11 @@ def _save(folder: Path, model: Any, processor: Any) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
-                parameter.normal_(0, 0.2)
+                parameter.normal_(0, 0.1)
             elif name.endswith("bias"):
                 parameter.normal_(0, 0.02)
     model.eval().save_pretrained(folder)
     processor.save_pretrained(folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["architectures"] = [type(model).__name__]
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def _square() -> dict[str, int]:

@@ -118,6 +118,9 @@ def load_model(checkpoint: Checkpoint, family: Family, device: Any, dtype: Any) 
     logging.disable_progress_bar()
     load = _class(family, family.model).from_pretrained
     model = load(checkpoint.folder, dtype=dtype, local_files_only=True, trust_remote_code=False)
+    if family.model == "ColPali":
+        # It computes logits that nobody reads, a gigabyte a page, with tied weights that transformers 5 leaves empty.
+        model.model.lm_head = import_torch().nn.Identity()
     return model.to(device).eval()
 
 

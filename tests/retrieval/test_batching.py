@@ -1,0 +1,108 @@
+"""Work done ahead: order, errors at their place, nothing left running, batches that halve."""
+
+import threading
+import time
+
+import pytest
+
+from retrieval.encoders.batching import Batches, in_background, ordered_map
+
+
+def never(_error):
+    return False
+
+
+def test_results_come_in_order_whichever_is_ready_first():
+    def slow_first(item):
+        time.sleep(0.05 if item == 0 else 0)
+        return item * 10
+
+    assert list(ordered_map(slow_first, range(6), threads=3, ahead=4)) == [0, 10, 20, 30, 40, 50]
+
+
+def test_no_more_items_are_drawn_than_may_be_ahead():
+    drawn = []
+
+    def items():
+        for item in range(100):
+            drawn.append(item)
+            yield item
+
+    results = ordered_map(str, items(), threads=1, ahead=3)
+    assert next(results) == "0"
+    assert len(drawn) == 4
+    results.close()
+
+
+def test_an_error_is_raised_at_its_place():
+    def work(item):
+        if item == 2:
+            raise ValueError("two")
+        return item
+
+    seen = []
+    with pytest.raises(ValueError, match="two"):
+        for result in in_background(ordered_map(work, range(5), threads=2, ahead=2), ahead=2):
+            seen.append(result)  # noqa: PERF402 - what came before the error counts
+    assert seen == [0, 1]
+
+
+def test_a_background_that_is_left_early_ends_its_thread_and_closes_its_source():
+    closed = threading.Event()
+
+    def source():
+        try:
+            yield from range(1000)
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    results = in_background(source(), ahead=2)
+    assert next(results) == 0
+    results.close()
+    assert closed.wait(5)
+    assert threading.active_count() == before
+
+
+def test_the_source_works_on_while_the_reader_is_busy():
+    drawn = threading.Semaphore(0)
+
+    def source():
+        for item in range(3):
+            drawn.release()
+            yield item
+
+    results = in_background(source(), ahead=3)
+    assert next(results) == 0
+    assert all(drawn.acquire(timeout=5) for _ in range(3))  # all three, though one was asked for
+    assert list(results) == [1, 2]
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_the_size_stays():
+    sizes = []
+
+    def work(batch):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise MemoryError
+        return [item + 1 for item in batch]
+
+    released = []
+    batches = Batches(8, lambda error: isinstance(error, MemoryError), lambda: released.append(1))
+    assert list(batches.map(work, range(11))) == list(range(1, 12))
+    assert batches.size == 2
+    assert sizes == [8, 4, 2, 2, 4, 2, 2, 2, 1]
+    assert len(released) == 3
+
+
+def test_one_item_that_does_not_fit_and_other_errors_are_raised():
+    def too_large(_batch):
+        raise MemoryError
+
+    def broken(_batch):
+        raise KeyError("x")
+
+    with pytest.raises(MemoryError):
+        list(Batches(1, lambda error: isinstance(error, MemoryError), lambda: None).map(too_large, [1]))
+    with pytest.raises(KeyError):
+        list(Batches(4, never, lambda: None).map(broken, [1, 2]))
