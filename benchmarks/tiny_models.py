@@ -32,7 +32,7 @@ SIGLIP = {**TEXT, "image_size": TILE, "patch_size": PATCH}
 
 
 def tokenizer(words: Sequence[str] = WORDS, **named: str) -> Any:
-    """A byte-level BPE tokenizer that has these words and the prompts' whole, and knows all families' special tokens."""
+    """A byte-level BPE tokenizer that has these words and the prompts' whole, and all families' special tokens."""
     from tokenizers import Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
     from tokenizers.trainers import BpeTrainer
@@ -56,7 +56,7 @@ def tokenizer(words: Sequence[str] = WORDS, **named: str) -> Any:
 
 
 def colpali(folder: Path) -> None:
-    """transformers' ColPaliForRetrieval."""
+    """Transformers' ColPaliForRetrieval."""
     from transformers import ColPaliConfig, ColPaliForRetrieval, ColPaliProcessor, SiglipImageProcessor
 
     tokens = tokenizer()
@@ -97,14 +97,13 @@ def colgemma3(folder: Path) -> None:
     _save(folder, ColGemma3(config), processor)
 
 
-def colmodernvbert(folder: Path, *, words: Sequence[str] = WORDS, long_edge: int = 3 * TILE, seed: int = 0) -> None:
-    """transformers' ColModernVBertForRetrieval: tiles of 2 x 2 tokens and the whole page once more."""
+def colmodernvbert(folder: Path, *, words: Sequence[str] = WORDS, long_edge: int = 3 * TILE) -> None:
+    """Transformers' ColModernVBertForRetrieval: tiles of 2 x 2 tokens and the whole page once more."""
     from transformers import ColModernVBertConfig, ColModernVBertForRetrieval, ColModernVBertProcessor
 
     tokens = tokenizer(words)
     processor = ColModernVBertProcessor(_idefics_images(long_edge), tokens, image_seq_len=4)
     config = ColModernVBertConfig(vlm_config=_modernvbert(processor.tokenizer), embedding_dim=16)
-    import_torch().manual_seed(seed)
     _save(folder, ColModernVBertForRetrieval(config), processor)
 
 
@@ -133,7 +132,7 @@ def colidefics3(folder: Path) -> None:
 
 
 def colqwen2(folder: Path) -> None:
-    """transformers' ColQwen2ForRetrieval: as many tokens as the page's shape asks for."""
+    """Transformers' ColQwen2ForRetrieval: as many tokens as the page's shape asks for."""
     from transformers import ColQwen2Config, ColQwen2ForRetrieval, ColQwen2Processor
 
     tokens = tokenizer()
@@ -199,6 +198,13 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
 }  # fmt: skip
 
 
+def build(name: str, folder: Path) -> Path:
+    """The checkpoint of one of `BUILDERS`, the same at each call, saved to ``folder``, which is returned."""
+    import_torch().manual_seed(0)
+    BUILDERS[name](folder)
+    return folder
+
+
 def _save(folder: Path, model: Any, processor: Any) -> None:
     """Random weights with a spread, so that vectors differ from token to token and no row is 0 / 0."""
     torch = import_torch()
@@ -220,7 +226,13 @@ def _paligemma(tokens: Any) -> Any:
     from transformers import PaliGemmaConfig
 
     return PaliGemmaConfig(
-        text_config={"model_type": "gemma", **TEXT, "num_key_value_heads": 1, "head_dim": 16, "vocab_size": len(tokens)},
+        text_config={
+            "model_type": "gemma",
+            **TEXT,
+            "num_key_value_heads": 1,
+            "head_dim": 16,
+            "vocab_size": len(tokens),
+        },
         vision_config={**SIGLIP, "projection_dim": 32, "vision_use_head": False},
         image_token_index=tokens.convert_tokens_to_ids("<image>"),
         projection_dim=32,
@@ -232,9 +244,7 @@ def _idefics_images(long_edge: int) -> Any:
     from transformers import Idefics3ImageProcessor
 
     # The default, Lanczos, is not to be had on tensors: transformers warns and takes bicubic.
-    return Idefics3ImageProcessor(
-        size={"longest_edge": long_edge}, max_image_size={"longest_edge": TILE}, resample=3
-    )
+    return Idefics3ImageProcessor(size={"longest_edge": long_edge}, max_image_size={"longest_edge": TILE}, resample=3)
 
 
 def _modernvbert(tokens: Any) -> Any:

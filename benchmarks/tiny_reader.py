@@ -43,15 +43,16 @@ def draw_page(rng: np.random.Generator, count: int = 3) -> DrawnPage:
     return DrawnPage(np.asarray(picture), words)
 
 
-def train_reader(folder: Path, *, pages: int = 240, steps: int = 160, batch: int = 16, rate: float = 6e-3) -> None:
+def train_reader(folder: Path, *, pages: int = 240, steps: int = 240, batch: int = 16, rate: float = 4e-3) -> None:
     """Train on drawn pages and save to ``folder``.
 
     Two losses: a word's token is to be near the vectors of the places where it stands and far from all others, and a
     page's mean MaxSim is to be high for the words that it shows.
     """
+    torch = import_torch()
     from transformers import ColModernVBertForRetrieval, ColModernVBertProcessor
 
-    torch = import_torch()
+    torch.manual_seed(0)
     colmodernvbert(folder, long_edge=SIZE)
     processor = ColModernVBertProcessor.from_pretrained(folder)
     model = ColModernVBertForRetrieval.from_pretrained(folder).train()
@@ -71,6 +72,7 @@ def train_reader(folder: Path, *, pages: int = 240, steps: int = 160, batch: int
         loss = loss + loss_of(15 * (best - 0.5), shown[:, chosen])
         optimizer.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
     model.eval().save_pretrained(folder)

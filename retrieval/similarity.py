@@ -63,7 +63,7 @@ def similarity(encoder: ColPaliEncoder, query: str, page: NDArray[np.uint8] | Pa
 
 
 def patch_grid(boxes: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Which vector lies in which cell of the finest grid among ``boxes`` (float32 [n, 4], NaN: nowhere): [rows, cols]."""
+    """Which vector lies in which cell of the finest grid among ``boxes`` (float32 [n, 4]): int64 [rows, cols]."""
     places = np.flatnonzero(~np.isnan(boxes[:, 0]))
     sizes = boxes[places, 2:] - boxes[places, :2]  # [patches, 2]
     finest = places[np.isclose(sizes.prod(axis=1), sizes.prod(axis=1).min(), rtol=1e-3)]

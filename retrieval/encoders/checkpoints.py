@@ -115,8 +115,6 @@ def _cached(name: str) -> Path | None:
 def _download(name: str) -> Path:
     """One question with a short timeout comes first: the hub's own client would retry for minutes."""
     hub = _hub()
-    from httpx import HTTPError
-
     try:
         hub.HfApi().model_info(name, timeout=HUB_TIMEOUT_S)
         return Path(hub.snapshot_download(name, allow_patterns=FILES))
@@ -125,12 +123,12 @@ def _download(name: str) -> Path:
             f"The hub has no model {name!r} that is open to you ({str(error).splitlines()[0]}).",
             hint=f"Check the id; for a gated model set HF_TOKEN. {MEANWHILE}",
         ) from None
-    except (OSError, HTTPError) as error:
+    except Exception as error:  # noqa: BLE001 - requests', httpx's or httpx2's errors, by the client's version
         raise ChannelUnavailable(
             f"The model {name} is not on this machine and the hub can't be reached ({type(error).__name__}: "
             f"{str(error).splitlines()[0] if str(error) else 'no answer'}).",
-            hint=f"Download it where there is a network (hf download {name}) and copy the folder here, then name the "
-            f"folder instead of the id; or set HF_HOME to a cache that holds it, or HF_ENDPOINT to a mirror. {MEANWHILE}",
+            hint=f"Download it where there is a network (hf download {name}), copy the folder here and name the folder "
+            f"instead of the id; or set HF_HOME to a cache that holds it, or HF_ENDPOINT to a mirror. {MEANWHILE}",
         ) from None
 
 

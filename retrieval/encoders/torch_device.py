@@ -1,9 +1,9 @@
 """torch, opened in one place: its import, the device that models run on, how much fits on it, running out of memory.
 
 `import_torch` is the only way in, because of a trap: registries carry torchvision as a CUDA build, and beside a CPU
-build of torch its import ends in ``RuntimeError: operator torchvision::nms does not exist``, which takes colpali_engine,
-open_clip and half of transformers with it. Only two operators are missed, and no encoder calls either; declaring them
-lets the rest be imported. A matched pair of builds never comes to that line.
+build of torch its import ends in ``RuntimeError: operator torchvision::nms does not exist``, which takes
+colpali_engine, open_clip and half of transformers with it. Only two operators are missed, and no encoder calls either;
+declaring them lets the rest be imported. A matched pair of builds never comes to that line.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 from folioscope.errors import ChannelUnavailable
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import torch
 
 EXTRA = "pip install 'folioscope[vision]'"
@@ -38,7 +36,7 @@ class Device:
 
 
 @cache
-def import_torch() -> ModuleType:
+def import_torch() -> Any:
     """The module torch, with an importable torchvision where one is installed.
 
     Raises `ChannelUnavailable` where torch is missing.
@@ -53,7 +51,7 @@ def import_torch() -> ModuleType:
 
 def _make_torchvision_importable(torch: Any) -> None:
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except ImportError:
         return  # transformers' own classes do without
     except RuntimeError as error:

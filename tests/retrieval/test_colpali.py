@@ -9,13 +9,9 @@ import threading
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("colpali_engine")
-
 from PIL import Image
 
-from benchmarks.tiny_models import BUILDERS
+from benchmarks.tiny_models import BUILDERS, build
 from folioscope.domain import PageInput, PageKey, Words
 from folioscope.errors import ChannelUnavailable, ConfigError
 from retrieval import open_encoder
@@ -39,12 +35,9 @@ SHAPES = [(96, 64), (64, 96), (96, 70), (200, 100), (96, 64), (50, 90)]
 def checkpoint(tmp_path_factory):
     """``checkpoint(name)``: the folder of a tiny checkpoint, built once."""
     root = tmp_path_factory.mktemp("tiny")
-    import_torch().manual_seed(0)
 
     def folder(name):
-        if not (root / name).exists():
-            BUILDERS[name](root / name)
-        return root / name
+        return root / name if (root / name).exists() else build(name, root / name)
 
     return folder
 
@@ -82,6 +75,7 @@ def test_vectors_are_those_of_the_library_without_padding(encoder, rng, name):
     processor, model = ours.processor, ours.model
 
     def library(inputs):
+        inputs.pop("labels", None)  # for training
         with torch.inference_mode():
             output = model(**inputs)
         return getattr(output, "embeddings", output)
@@ -233,7 +227,7 @@ def test_running_out_of_memory_halves_the_batch_and_changes_nothing(encoder, rng
 def test_what_counts_as_out_of_memory():
     torch = import_torch()
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
-    assert is_out_of_memory(RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory"))
+    assert is_out_of_memory(RuntimeError("[alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory"))
     assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"))
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
 
@@ -279,6 +273,7 @@ def test_questions_may_come_while_pages_are_encoded(encoder, rng):
     assert np.array_equal(ours.encode_query("harbour"), expected)
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft asks for it
 def test_an_adapter_is_opened_with_its_base(checkpoint, tmp_path, rng):
     from peft import LoraConfig, get_peft_model
 

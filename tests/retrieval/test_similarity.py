@@ -4,15 +4,13 @@ import io
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
-
 from PIL import Image
 
 from benchmarks.tiny_models import WORDS
 from benchmarks.tiny_reader import SIZE, draw_page, train_reader
 from folioscope.domain import Box
 from retrieval.encoders.colpali import ColPaliEncoder, PageVectors
+from retrieval.encoders.torch_device import import_torch
 from retrieval.similarity import SimilarityMap, overlay, patch_grid, regions, similarity
 
 TEST_PAGES = 30
@@ -21,6 +19,7 @@ TEST_PAGES = 30
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reader") / "tiny"
+    torch = import_torch()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     train_reader(folder)
