@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.tiny_models import TILE, WORDS, colmodernvbert
-from retrieval.encoders.colpali_families import image_token, patch_boxes
+from retrieval.encoders.colpali_families import patch_boxes
 from retrieval.encoders.torch_device import import_torch
 
 SIZE = 3 * TILE  # pixels of a square page: a grid of 6 x 6 tokens
@@ -85,7 +85,7 @@ def _lesson(pages: list[DrawnPage], processor: Any, model: Any) -> tuple[Any, An
     torch = import_torch()
     inputs = processor.process_images([Image.fromarray(page.image) for page in pages])
     first = {name: tensor[:1] for name, tensor in inputs.items()}
-    boxes = patch_boxes("tiles", first, image_token(model.config), processor)
+    boxes = patch_boxes("tiles", first, model.config.vlm_config.image_token_id, processor)
     patches = boxes[:, 2] - boxes[:, 0] < 1.5 * TILE / 2 / SIZE  # the tiles' tokens, not those of the whole page
     places = np.zeros((len(WORDS), len(pages), int(patches.sum())), np.float32)
     for number, page in enumerate(pages):

@@ -8,22 +8,34 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Executor, Future
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, Self, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ordered_map(work: Callable[[T], R], items: Iterable[T], threads: int, ahead: int) -> Generator[R, None, None]:
-    """``work(item)`` for each item, in order, done by ``threads`` up to ``ahead`` items before they are asked for.
+class Batch(Protocol):
+    """Some items that are worked on together and can be taken apart."""
+
+    def __len__(self) -> int: ...
+
+    def halves(self) -> Sequence[Self]:
+        """Two parts, in order; asked of two items or more."""
+        ...
+
+
+B = TypeVar("B", bound=Batch)
+
+
+def ordered_map(pool: Executor, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Generator[R, None, None]:
+    """``work(item)`` for each item, in order, done by the pool up to ``ahead`` items before they are asked for.
 
     An exception of ``work`` or of ``items`` is raised at its place. Items are drawn by the caller's thread.
     """
     pending: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
     try:
         for item in items:
             pending.append(pool.submit(work, item))
@@ -32,7 +44,8 @@ def ordered_map(work: Callable[[T], R], items: Iterable[T], threads: int, ahead:
         while pending:
             yield pending.popleft().result()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for future in pending:
+            future.cancel()
 
 
 def in_background(items: Generator[T, None, None], ahead: int) -> Generator[T, None, None]:
@@ -79,21 +92,22 @@ def in_background(items: Generator[T, None, None], ahead: int) -> Generator[T, N
         thread.join()
 
 
-class Batches:
-    """Runs work on batches of at most ``size`` items; a batch that does not fit halves it, and it stays so."""
+class Batching:
+    """Groups items into batches of at most ``size``; work on one that does not fit is halved, and it stays so."""
 
     def __init__(self, size: int, out_of_memory: Callable[[BaseException], bool], release: Callable[[], None]) -> None:
         self.size = size
         self._out_of_memory = out_of_memory
         self._release = release
 
-    def map(self, work: Callable[[Sequence[T]], Sequence[R]], items: Iterable[T]) -> Generator[R, None, None]:
-        """The results of ``work`` on consecutive batches, in order."""
+    def group(self, items: Iterable[T]) -> Generator[list[T], None, None]:
+        """Consecutive items, as many as ``size`` is when each group is begun."""
         rest = iter(items)
         while batch := list(islice(rest, self.size)):
-            yield from self._run(work, batch)
+            yield batch
 
-    def _run(self, work: Callable[[Sequence[T]], Sequence[R]], batch: Sequence[T]) -> Iterator[R]:
+    def run(self, work: Callable[[B], Sequence[R]], batch: B) -> Generator[R, None, None]:
+        """The results of ``work`` for a batch, in order; for its halves where memory runs out."""
         try:
             results = work(batch)
         except Exception as error:
@@ -104,7 +118,6 @@ class Batches:
             yield from results
             return
         self._release()
-        half = len(batch) // 2
-        self.size = min(self.size, half)
-        for start in range(0, len(batch), half):
-            yield from self._run(work, batch[start : start + half])
+        self.size = min(self.size, len(batch) // 2)
+        for half in batch.halves():
+            yield from self.run(work, half)

@@ -12,8 +12,9 @@ import copy
 import os
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from folioscope.domain import Fingerprint, PageInput, PageKey, Words
 from folioscope.errors import ChannelUnavailable
-from retrieval.encoders.batching import Batches, in_background, ordered_map
+from retrieval.encoders.batching import Batching, in_background, ordered_map
 from retrieval.encoders.checkpoints import find_checkpoint
 from retrieval.encoders.colpali_families import (
     dimension,
@@ -39,6 +40,7 @@ from retrieval.encoders.torch_device import (
     import_torch,
     is_out_of_memory,
     release_memory,
+    upload,
 )
 
 # ColModernVBERT (Teiletche et al. 2025, arXiv 2510.01149), MIT licence, 250 M parameters: small enough for a CPU.
@@ -78,6 +80,24 @@ class _Prepared:
     boxes: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _PageBatch:
+    """Pages as the model takes them together: tensors [pages, …]; and the boxes of each."""
+
+    inputs: Mapping[str, Any]
+    boxes: Sequence[NDArray[np.float32]]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def halves(self) -> Sequence[_PageBatch]:
+        middle = len(self) // 2
+        parts = (slice(0, middle), slice(middle, None))
+        return [
+            _PageBatch({name: tensor[part] for name, tensor in self.inputs.items()}, self.boxes[part]) for part in parts
+        ]
+
+
 class ColPaliEncoder:
     """Implements `folioscope.ports.Encoder` with multi-vectors; may be used by several threads.
 
@@ -113,12 +133,19 @@ class ColPaliEncoder:
     @property
     def device_note(self) -> str:
         """The device and precision, why, and the batch in use, for people: ``CPU, float32: …; 4 pages at once``."""
-        return f"{self.device.note}; {self._batches.size} pages at once"
+        return f"{self.device.note}; {self.batching.size} pages at once"
 
     @property
     def batch_size(self) -> int:
         """Pages that keep the device busy while the next are prepared: several of its own batches."""
-        return 4 * self._batches.size
+        return 4 * self.batching.size
+
+    @cached_property
+    def batching(self) -> Batching:
+        """Pages through the model at once: begun by the memory there is, halved when it runs out."""
+        weights = sum(path.stat().st_size for path in self.checkpoint.folder.glob("*.safetensors"))
+        size = start_batch(self.device, free_bytes(self.device.device) - weights)
+        return Batching(size, is_out_of_memory, lambda: release_memory(self.device.device))
 
     @cached_property
     def long_edge(self) -> int:
@@ -135,13 +162,17 @@ class ColPaliEncoder:
     def stream(self, pages: Iterable[PageInput]) -> Generator[PageVectors, None, None]:
         """The pages' vectors in order while later pages are prepared and encoded; the device never waits for who reads.
 
-        At most three batches are held in each stage. ``page.image`` is called by one thread at a time.
+        Three stages, each ahead of the next by two batches at most: pages are prepared in a pool of threads, put
+        together and copied to the device in a second one, encoded in a third. ``page.image`` is called by one thread at
+        a time.
         """
         model = self.model  # loaded here: an error belongs to the caller
-        ahead = 3 * self._batches.size
-        prepared = ordered_map(self._prepare, pages, self._threads, ahead)
-        encoded = self._batches.map(lambda batch: self._forward_pages(model, batch), prepared)
-        return in_background(encoded, ahead)
+        prepared = ordered_map(self._pool, self._prepare, pages, 2 * self.batching.size)
+        batches = in_background((self._put_together(group) for group in self.batching.group(prepared)), 1)
+        work = partial(self._encode_batch, model)
+        return in_background(
+            (page for batch in batches for page in self.batching.run(work, batch)), 2 * self.batching.size
+        )
 
     def encode_images(self, images: Sequence[NDArray[np.uint8]]) -> list[PageVectors]:
         """The vectors of images uint8 [h, w, 3] with their places, in order."""
@@ -176,18 +207,13 @@ class ColPaliEncoder:
 
     @cached_property
     def _image_id(self) -> int:
-        return image_token(self.model.config)
+        return image_token(self.checkpoint, self.family)
 
     @cached_property
-    def _batches(self) -> Batches:
-        weights = sum(path.stat().st_size for path in self.checkpoint.folder.glob("*.safetensors"))
-        size = start_batch(self.device, free_bytes(self.device.device) - weights)
-        return Batches(size, is_out_of_memory, lambda: release_memory(self.device.device))
-
-    @property
-    def _threads(self) -> int:
-        """On the CPU the model takes what there is; beside a GPU preparing pages must keep up with it."""
-        return 1 if self.device.device.type == "cpu" else max(1, min(8, (os.cpu_count() or 2) // 2))
+    def _pool(self) -> ThreadPoolExecutor:
+        """On the CPU the model takes what there is; preparing pages must keep up with a GPU."""
+        threads = 1 if self.device.device.type == "cpu" else max(1, min(12, (os.cpu_count() or 2) - 2))
+        return ThreadPoolExecutor(threads, thread_name_prefix="prepare")
 
     def _prepare(self, page: PageInput) -> _Prepared:
         if page.image is None:
@@ -205,30 +231,34 @@ class ColPaliEncoder:
 
         processor = self._own_processor()
         inputs = dict(processor.process_images([Image.fromarray(image)]))
-        inputs.pop("labels", None)  # for training
-        return _Prepared(inputs, patch_boxes(self.family.layout, inputs, self._image_id, processor))
+        boxes = patch_boxes(self.family.layout, inputs, self._image_id, processor)
+        return _Prepared({name: tensor for name, tensor in inputs.items() if _is_needed(name, tensor)}, boxes)
 
     def _own_processor(self) -> Any:
         if not hasattr(self._local, "processor"):
             with self._lock:
                 self._local.processor = copy.deepcopy(self.processor)
+            if self.device.device.type != "cpu":
+                import_torch().set_num_threads(1)  # of this thread: a dozen of them, each with a team, get in their way
         return self._local.processor
 
-    def _forward_pages(self, model: Any, pages: Sequence[_Prepared]) -> list[PageVectors]:
+    def _put_together(self, pages: Sequence[_Prepared]) -> _PageBatch:
         tokenizer = self.processor.tokenizer
-        batch = collate([page.inputs for page in pages], tokenizer.pad_token_id, tokenizer.padding_side)
-        vectors = self._forward(model, batch)
-        return [PageVectors(found, page.boxes) for found, page in zip(vectors, pages, strict=True)]
+        inputs = collate([page.inputs for page in pages], tokenizer.pad_token_id, tokenizer.padding_side)
+        return _PageBatch(upload(inputs, self.device.device), [page.boxes for page in pages])
 
-    def _forward(self, model: Any, batch: Mapping[str, Any]) -> list[NDArray[np.float32]]:
+    def _encode_batch(self, model: Any, batch: _PageBatch) -> list[PageVectors]:
+        found = self._forward(model, batch.inputs)
+        return [PageVectors(vectors, boxes) for vectors, boxes in zip(found, batch.boxes, strict=True)]
+
+    def _forward(self, model: Any, inputs: Mapping[str, Any]) -> list[NDArray[np.float32]]:
         """Vectors of length 1 of each row's tokens, padding left out: float32 [n, dim] a row."""
         torch = import_torch()
         with self._lock, torch.inference_mode():
-            inputs = {name: _placed(tensor, self.device) for name, tensor in batch.items()}
-            output = model(**inputs)
+            output = model(**{name: _placed(tensor, self.device) for name, tensor in inputs.items()})
             embeddings = getattr(output, "embeddings", output)  # [rows, tokens, dim]
             rows = embeddings.float().cpu().numpy()
-        masks = batch["attention_mask"].bool().numpy()  # [rows, tokens]
+            masks = inputs["attention_mask"].bool().cpu().numpy()  # [rows, tokens]
         return [_unit(row[mask]) for row, mask in zip(rows, masks, strict=True)]
 
     def _encode_query(self, query: str) -> QueryVectors:
@@ -269,6 +299,14 @@ def between(ids: Sequence[int], around: Sequence[int]) -> NDArray[np.bool_]:
     asked = np.zeros(len(ids), np.bool_)
     asked[start : len(ids) - end] = True
     return asked
+
+
+def _is_needed(name: str, tensor: Any) -> bool:
+    """Labels are for training; and a mask that hides no pixel is what a model assumes without one.
+
+    That mask weighs more than the pixels: 27 MB a page of twelve tiles of 512 pixels.
+    """
+    return name != "labels" and not (name == "pixel_attention_mask" and bool(tensor.all()))
 
 
 _TOKEN_INPUTS = {"input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"}

@@ -124,9 +124,11 @@ def load_model(checkpoint: Checkpoint, family: Family, device: Any, dtype: Any) 
     return model.to(device).eval()
 
 
-def image_token(model_config: Any) -> int:
-    """The number of the token that stands for a patch. Some processors' ``image_token_id`` is another one."""
-    config = getattr(model_config, "vlm_config", model_config)
+def image_token(checkpoint: Checkpoint, family: Family) -> int:
+    """The number of the token that stands for a patch, as the model has it: some processors' own is another one."""
+    folder = (checkpoint.base or checkpoint).folder
+    config = _class(family, family.model).config_class.from_pretrained(folder, local_files_only=True)
+    config = getattr(config, "vlm_config", config)
     number = getattr(config, "image_token_id", None)
     return int(config.image_token_index if number is None else number)
 

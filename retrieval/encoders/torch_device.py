@@ -8,6 +8,7 @@ declaring them lets the rest be imported. A matched pair of builds never comes t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,24 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def upload(tensors: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """The tensors on the device; on CUDA copied beside what the device computes meanwhile, from page-locked memory.
+
+    Returns when they are there. Where memory runs out they stay where they are: who needs them will see to it.
+    """
+    torch = import_torch()
+    if device.type != "cuda":
+        return dict(tensors)
+    stream = torch.cuda.Stream(device)
+    try:
+        with torch.cuda.stream(stream):
+            placed = {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in tensors.items()}
+        stream.synchronize()
+    except torch.OutOfMemoryError:
+        return dict(tensors)
+    return placed
 
 
 def release_memory(device: torch.device) -> None:

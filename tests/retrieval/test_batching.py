@@ -2,25 +2,38 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from retrieval.encoders.batching import Batches, in_background, ordered_map
+from retrieval.encoders.batching import Batching, in_background, ordered_map
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(3) as made:
+        yield made
+
+
+class Items(list):
+    def halves(self):
+        middle = len(self) // 2
+        return [Items(self[:middle]), Items(self[middle:])]
 
 
 def never(_error):
     return False
 
 
-def test_results_come_in_order_whichever_is_ready_first():
+def test_results_come_in_order_whichever_is_ready_first(pool):
     def slow_first(item):
         time.sleep(0.05 if item == 0 else 0)
         return item * 10
 
-    assert list(ordered_map(slow_first, range(6), threads=3, ahead=4)) == [0, 10, 20, 30, 40, 50]
+    assert list(ordered_map(pool, slow_first, range(6), ahead=4)) == [0, 10, 20, 30, 40, 50]
 
 
-def test_no_more_items_are_drawn_than_may_be_ahead():
+def test_no_more_items_are_drawn_than_may_be_ahead(pool):
     drawn = []
 
     def items():
@@ -28,19 +41,19 @@ def test_no_more_items_are_drawn_than_may_be_ahead():
             drawn.append(item)
             yield item
 
-    results = ordered_map(str, items(), threads=1, ahead=3)
+    results = ordered_map(pool, str, items(), ahead=3)
     assert next(results) == "0"
     assert len(drawn) == 4
     results.close()
 
 
-def test_an_error_is_raised_at_its_place():
+def test_an_error_is_raised_at_its_place(pool):
     def work(item):
         if item == 2:
             raise ValueError("two")
         return item
 
-    results = in_background(ordered_map(work, range(5), threads=2, ahead=2), ahead=2)
+    results = in_background(ordered_map(pool, work, range(5), ahead=2), ahead=2)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ValueError, match="two"):
         next(results)
@@ -87,9 +100,10 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_size_stays():
         return [item + 1 for item in batch]
 
     released = []
-    batches = Batches(8, lambda error: isinstance(error, MemoryError), lambda: released.append(1))
-    assert list(batches.map(work, range(11))) == list(range(1, 12))
-    assert batches.size == 2
+    batching = Batching(8, lambda error: isinstance(error, MemoryError), lambda: released.append(1))
+    groups = batching.group(range(11))
+    assert [found for group in groups for found in batching.run(work, Items(group))] == list(range(1, 12))
+    assert batching.size == 2
     assert sizes == [8, 4, 2, 2, 4, 2, 2, 2, 1]
     assert len(released) == 3
 
@@ -102,6 +116,6 @@ def test_one_item_that_does_not_fit_and_other_errors_are_raised():
         raise KeyError("x")
 
     with pytest.raises(MemoryError):
-        list(Batches(1, lambda error: isinstance(error, MemoryError), lambda: None).map(too_large, [1]))
+        list(Batching(1, lambda error: isinstance(error, MemoryError), lambda: None).run(too_large, Items([1])))
     with pytest.raises(KeyError):
-        list(Batches(4, never, lambda: None).map(broken, [1, 2]))
+        list(Batching(4, never, lambda: None).run(broken, Items([1, 2])))

@@ -102,12 +102,12 @@ def test_a_page_has_the_same_vectors_whatever_lies_beside_it(encoder, rng, name)
     ours, images = encoder(name), [noise(rng, *shape) for shape in SHAPES]
     alone = [ours.encode_images([image])[0] for image in images]
     for size in (2, 4, 6):
-        ours._batches.size = size
+        ours.batching.size = size
         together = ours.encode_images(images)
         assert [len(found.vectors) for found in together] == [len(found.vectors) for found in alone]
         cosines = [(a.vectors * b.vectors).sum(axis=1).min() for a, b in zip(alone, together, strict=True)]
         assert min(cosines) >= 0.9999
-    ours._batches.size = 4
+    ours.batching.size = 4
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -205,6 +205,24 @@ def test_an_error_of_a_page_image_comes_through_and_the_encoder_goes_on(encoder,
     assert len(ours.encode_pages([page(1, lambda _: good)])) == 1
 
 
+def test_a_stream_that_is_left_early_leaves_no_thread_behind(encoder, rng):
+    ours, image = encoder("colmodernvbert"), noise(rng, 96, 64)
+    ours.encode_images([image])  # the pool that prepares pages stays
+    before = threading.active_count()
+    pages = ours.stream(page(number, lambda _: image) for number in range(1, 1000))
+    assert len(next(pages).vectors) == 58
+    assert threading.active_count() > before
+    pages.close()
+    assert threading.active_count() == before
+
+
+def test_places_are_known_without_loading_weights(checkpoint):
+    ours = ColPaliEncoder(str(checkpoint("colmodernvbert")))
+    assert ours.patch_boxes(96, 64).shape == (58, 4)
+    assert ours.fingerprint.dim == 16
+    assert "model" not in vars(ours)
+
+
 def test_running_out_of_memory_halves_the_batch_and_changes_nothing(encoder, rng, monkeypatch):
     torch, ours = import_torch(), encoder("colmodernvbert")
     images = [noise(rng, 96, 64) for _ in range(5)]
@@ -218,10 +236,10 @@ def test_running_out_of_memory_halves_the_batch_and_changes_nothing(encoder, rng
 
     monkeypatch.setattr(ours, "_forward", small)
     after = ours.encode_images(images)
-    assert ours._batches.size == 2
+    assert ours.batching.size == 2
     assert "2 pages at once" in ours.device_note
     assert all(np.allclose(a.vectors, b.vectors, atol=1e-5) for a, b in zip(before, after, strict=True))
-    ours._batches.size = 4
+    ours.batching.size = 4
 
 
 def test_what_counts_as_out_of_memory():
