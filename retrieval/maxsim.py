@@ -30,30 +30,41 @@ class Rows(NamedTuple):
     scales: NDArray[Any] | None = None
 
 
-def max_sim(query: NDArray[np.float32], pages: Rows) -> NDArray[np.float32]:
-    """float32 [pages]: the MaxSim of ``query`` (float32 [n, dim], n >= 1) with each page.
+def max_sim(query: NDArray[np.float32], rows: Rows, pages: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    """float32 [pages]: the MaxSim of ``query`` (float32 [n, dim], n >= 1) with each page, or with ``pages`` alone.
 
     Raises `ValueError` where a page has no vector or the dimensions differ.
     """
-    vectors, offsets, scales = pages
-    if query.shape[1] != vectors.shape[1]:
-        raise ValueError(f"The query has {query.shape[1]} dimensions, the pages have {vectors.shape[1]}.")
-    if (np.diff(offsets) < 1).any():
+    if query.shape[1] != rows.vectors.shape[1]:
+        raise ValueError(f"The query has {query.shape[1]} dimensions, the pages have {rows.vectors.shape[1]}.")
+    lengths = np.diff(rows.offsets)
+    if (lengths < 1).any():
         raise ValueError("A page without vectors has no MaxSim.")
-    scores = np.empty(len(offsets) - 1, np.float32)
-    longest = int(np.diff(offsets).max(initial=0))
-    buffer = np.empty((max(BLOCK, longest), vectors.shape[1]), np.float32)
     columns = np.ascontiguousarray(query.T, np.float32)  # [dim, n]
-    for first, last in blocks(offsets, len(buffer)):
-        start, stop = offsets[first], offsets[last]
-        block = buffer[: stop - start]
-        np.copyto(block, vectors[start:stop], casting="same_kind")
-        products = block @ columns  # [stop - start, n]
-        if scales is not None:
-            products *= scales[start:stop, None]
+    buffer = np.empty((max(BLOCK, int(lengths.max(initial=0))), len(columns)), np.float32)
+    if pages is None:
+        runs = [_run(columns, rows, first, last, buffer) for first, last in blocks(rows.offsets, len(buffer))]
+    else:
+        runs = [_run(columns, rows, page, page + 1, buffer) for page in pages.tolist()]
+    return np.concatenate(runs) if runs else np.zeros(0, np.float32)
+
+
+def _run(
+    columns: NDArray[np.float32], rows: Rows, first: int, last: int, buffer: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """float32 [last - first]: the MaxSim of pages that together fit into the buffer [size, dim]."""
+    vectors, offsets, scales = rows
+    start, stop = offsets[first], offsets[last]
+    block = buffer[: stop - start]
+    np.copyto(block, vectors[start:stop], casting="same_kind")
+    products = block @ columns  # [stop - start, n]
+    if scales is not None:
+        products *= scales[start:stop, None]
+    if last == first + 1:
+        best = products.max(axis=0, keepdims=True)
+    else:
         best = np.maximum.reduceat(products, offsets[first:last] - start, axis=0)  # [last - first, n]
-        scores[first:last] = best.sum(axis=1)
-    return scores
+    return np.asarray(best.sum(axis=1), np.float32)
 
 
 def blocks(offsets: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
