@@ -20,8 +20,8 @@ BLOCK = 1024  # vectors turned into float32 at a time: half a megabyte at 128 di
 class Rows(NamedTuple):
     """The vectors of pages, one page after the other.
 
-    ``vectors``: float32, float16 or int8 [total, dim]. ``offsets``: int64 [pages + 1], rising from 0 to total; page i has
-    the vectors ``offsets[i]`` to ``offsets[i + 1]``, at least one. ``scales``: [total], what each vector is to be
+    ``vectors``: float32, float16 or int8 [total, dim]. ``offsets``: int64 [pages + 1], rising from 0 to total; page i
+    has the vectors ``offsets[i]`` to ``offsets[i + 1]``, at least one. ``scales``: [total], what each vector is to be
     multiplied by; None: by 1.
     """
 

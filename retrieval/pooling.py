@@ -18,7 +18,7 @@ LIMIT = 64
 
 
 def pooled(vectors: NDArray[np.float32], limit: int = LIMIT) -> NDArray[np.float32]:
-    """float32 [min(n, limit), dim], rows of length 1, for vectors [n, dim]; up to ``limit`` vectors stay as they are."""
+    """float32 [min(n, limit), dim], rows of length 1, for vectors [n, dim]; up to ``limit`` of them are only scaled."""
     vectors = unit(vectors)
     if len(vectors) <= limit:
         return vectors

@@ -1,13 +1,11 @@
 """Qdrant Edge: the engine of the Qdrant server, in this process, in a folder of its own.
 
-The folder holds ``fingerprint.json`` and the engine's ``shard``. It appears complete, in one rename, or not at all. The
-engine synchronises itself: any number of threads may write and search. Who else may open the folder is not this
-module's business.
+The folder holds ``fingerprint.json`` and the engine's ``shard``. The engine synchronises itself: any number of threads
+may write and search. Who else may open the folder is not this module's business.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -62,10 +60,7 @@ class EdgeEngine:
 
     def __init__(self, folder: Path, fingerprint: Fingerprint, schema: Schema) -> None:
         self._folder = folder
-        if not folder.exists() or not any(folder.iterdir()):
-            with self.errors("made"):
-                _make(folder, fingerprint, schema)
-        folders.check_fingerprint(folder, fingerprint)
+        folders.prepare(folder, fingerprint, ["shard"], fill=lambda new: _make(new, schema))
         with self.errors("opened"):
             self._shard = _open(folder, schema)
 
@@ -134,20 +129,13 @@ def _engine() -> Any:
     return qdrant_edge
 
 
-def _make(folder: Path, fingerprint: Fingerprint, schema: Schema) -> None:
+def _make(folder: Path, schema: Schema) -> None:
     edge = _engine()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folders.check_space(folder, folders.RESERVE)
-    unfinished = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    (unfinished / "shard").mkdir(parents=True)
-    shard = edge.EdgeShard.create(str(unfinished / "shard"), _config(schema))
+    shard = edge.EdgeShard.create(str(folder / "shard"), _config(schema))
     for field in INDEXED:
         shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
     shard.flush()
     shard.close()
-    folders.write_fingerprint(unfinished, fingerprint)
-    unfinished.replace(folder)
 
 
 def _open(folder: Path, schema: Schema) -> Any:

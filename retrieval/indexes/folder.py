@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,9 +15,25 @@ REBUILD = "folioscope collections rebuild"
 RESERVE = 128 * 2**20  # bytes
 
 
-def write_fingerprint(folder: Path, fingerprint: Fingerprint) -> None:
-    """Say in the folder what its vectors are made with."""
-    (folder / "fingerprint.json").write_text(json.dumps(fingerprint.asdict(), indent=1))
+def prepare(
+    folder: Path, fingerprint: Fingerprint, parts: Sequence[str], fill: Callable[[Path], None] = lambda _: None
+) -> None:
+    """Make the folder with ``parts`` (folders) and fingerprint.json unless it is there; `check_fingerprint`.
+
+    It appears complete, in one rename: ``fill`` writes into it before. Raises `DiskFull` where there is no room.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        with storage_errors(folder, "made"):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            check_space(folder, RESERVE)
+            unfinished = folder.with_name(f"{folder.name}.new")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            for part in parts:
+                (unfinished / part).mkdir(parents=True)
+            fill(unfinished)
+            (unfinished / "fingerprint.json").write_text(json.dumps(fingerprint.asdict(), indent=1))
+            unfinished.replace(folder)
+    check_fingerprint(folder, fingerprint)
 
 
 def check_fingerprint(folder: Path, fingerprint: Fingerprint) -> None:

@@ -5,14 +5,12 @@
 3. The best `FINE` of these: all vectors as int8, MaxSim within the rounding of int8 (one scale a vector).
 
 Each stage asks its question of fewer pages at a greater cost; how many they are was measured
-(benchmarks/visual_search.py). The folder holds ``fingerprint.json`` and ``rows`` (see rows.py); it appears complete, in
-one rename, or not at all.
+(benchmarks/visual_search.py). The folder holds ``fingerprint.json`` and ``rows`` (see rows.py).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,10 +46,8 @@ class MappedIndex:
         self._folder, self._fingerprint = folder, fingerprint
         self._coarse, self._fine = coarse, fine
         self._lock = threading.Lock()
-        if not folder.exists() or not any(folder.iterdir()):
-            with folders.storage_errors(folder, "made"):
-                _make(folder, fingerprint)
-        folders.check_fingerprint(folder, fingerprint)
+        self._store: RowStore | None = None
+        folders.prepare(folder, fingerprint, ["rows"])
         with folders.storage_errors(folder, "opened"):
             self._open()
 
@@ -125,8 +121,8 @@ class MappedIndex:
             self._store = None
 
     def _open(self) -> None:
-        self._store: RowStore | None = RowStore(self._folder / "rows", self._fingerprint.dim, ("full", "pooled"))
-        # uint64 [words, 64, capacity]: a page is a column, so that a block of pages is compared bit by bit in long runs.
+        self._store = RowStore(self._folder / "rows", self._fingerprint.dim, ("full", "pooled"))
+        # uint64 [words, 64, capacity]: a page is a column, so that bits of a block of pages are compared in long runs.
         self._signs = np.zeros((-(-self._fingerprint.dim // 64), LIMIT, 0), np.uint64)
         self._known = 0  # pages whose signs are there
         self._refresh()
@@ -184,17 +180,6 @@ def hamming(query: NDArray[np.uint64], signs: NDArray[np.uint64]) -> NDArray[np.
 @cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), "folioscope-search")
-
-
-def _make(folder: Path, fingerprint: Fingerprint) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folders.check_space(folder, folders.RESERVE)
-    unfinished = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    (unfinished / "rows").mkdir(parents=True)
-    RowStore(unfinished / "rows", fingerprint.dim, ("full", "pooled")).close()
-    folders.write_fingerprint(unfinished, fingerprint)
-    unfinished.replace(folder)
 
 
 def _multi(vector: Vector) -> NDArray[np.float32]:

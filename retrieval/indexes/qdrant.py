@@ -72,17 +72,29 @@ class Request:
 class Engine(Protocol):
     """What an index asks of Qdrant, wherever it runs."""
 
-    def upsert(self, points: Sequence[Point]) -> None: ...
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points; the same id again replaces."""
+        ...
 
-    def query(self, request: Request) -> Iterable[tuple[Mapping[str, Any], float]]: ...
+    def query(self, request: Request) -> Iterable[tuple[Mapping[str, Any], float]]:
+        """Payload (`KEY` alone) and score, best first."""
+        ...
 
-    def delete(self, conditions: Sequence[Condition]) -> None: ...
+    def delete(self, conditions: Sequence[Condition]) -> None:
+        """Remove the points for which all conditions hold."""
+        ...
 
-    def flush(self) -> None: ...
+    def flush(self) -> None:
+        """Returns when everything written so far survives a kill."""
+        ...
 
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """Points that are there."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release what the engine itself has opened."""
+        ...
 
     def errors(self, done: str) -> AbstractContextManager[None]:
         """What goes wrong inside becomes a `StorageError` that says what could not be ``done``."""
@@ -126,7 +138,10 @@ class QdrantIndex:
 
     def delete(self, document_id: str, version: int | None = None) -> None:
         """Remove a document's points, of one version or of all. Durable after `flush`."""
-        conditions: list[Condition] = [("document_id", document_id), *([("version", version)] if version is not None else [])]
+        conditions: list[Condition] = [
+            ("document_id", document_id),
+            *([("version", version)] if version is not None else []),
+        ]
         with self._engine.errors("written"):
             self._engine.delete(conditions)
 

@@ -22,7 +22,6 @@ from retrieval.indexes.labels import labels
 from retrieval.maxsim import Rows, quantized
 
 
-
 class Entry(NamedTuple):
     """A page that was written: its key and its metadata's labels."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -75,9 +76,13 @@ def connect(url: str, api_key: str = "") -> Any:
         )
     port = parts.port or (443 if parts.scheme == "https" else 6333)
     # The check of versions would be a request, and a warning, before anyone can handle either.
-    return client.QdrantClient(
-        url=url, port=port, api_key=api_key or None, timeout=TIMEOUT, check_compatibility=False
-    )
+    return client.QdrantClient(url=url, port=port, api_key=api_key or None, timeout=TIMEOUT, check_compatibility=False)
+
+
+def remove(client: Any, name: str) -> None:
+    """Remove the collection and all its points from the server; nothing happens where it is gone already."""
+    with _errors(name, "removed"):
+        _retried(lambda: client.delete_collection(name))
 
 
 class ServerEngine:
@@ -86,9 +91,9 @@ class ServerEngine:
     def __init__(self, client: Any, name: str, fingerprint: Fingerprint, schema: Schema) -> None:
         self._client, self._name = client, name
         with self.errors("opened"):
-            if not self._retried(lambda: client.collection_exists(name)):
+            if not _retried(lambda: client.collection_exists(name)):
                 self._make(fingerprint, schema)
-            self._check(self._retried(lambda: client.get_collection(name)).config, fingerprint, schema)
+            self._check(_retried(lambda: client.get_collection(name)).config, fingerprint, schema)
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Returns when the server has acknowledged all."""
@@ -102,7 +107,7 @@ class ServerEngine:
                 )
                 for point in batch
             ]
-            self._retried(lambda made=made: self._client.upsert(self._name, made, wait=True))
+            _retried(partial(self._client.upsert, self._name, made, wait=True))
 
     def query(self, request: Request) -> Iterable[tuple[Mapping[str, Any], float]]:
         """Payload (the page's key) and score, best first."""
@@ -112,7 +117,7 @@ class ServerEngine:
         if request.prefetch is not None:
             using, count = request.prefetch
             prefetch = models.Prefetch(query=vector, using=using, limit=count, filter=filters)
-        found = self._retried(
+        found = _retried(
             lambda: self._client.query_points(
                 self._name,
                 query=vector,
@@ -128,40 +133,21 @@ class ServerEngine:
     def delete(self, conditions: Sequence[Condition]) -> None:
         """Remove the points for which all conditions hold."""
         selector = _client().models.FilterSelector(filter=_filter(conditions))
-        self._retried(lambda: self._client.delete(self._name, selector, wait=True))
+        _retried(lambda: self._client.delete(self._name, selector, wait=True))
 
     def flush(self) -> None:
         """Do nothing: every write waited for the server's acknowledgement."""
 
     def count(self) -> int:
         """Points of the collection."""
-        return int(self._retried(lambda: self._client.count(self._name, exact=True)).count)
+        return int(_retried(lambda: self._client.count(self._name, exact=True)).count)
 
     def close(self) -> None:
         """Do nothing: the client belongs to whoever made it and may serve other channels."""
 
-    @contextmanager
-    def errors(self, done: str) -> Iterator[None]:
+    def errors(self, done: str) -> AbstractContextManager[None]:
         """Errors that name the collection, and say what to do for the usual reasons."""
-        try:
-            yield
-        except FolioscopeError:
-            raise
-        except Exception as error:
-            raise StorageError(
-                f"The Qdrant collection {self._name!r} can't be {done}: {_reason(error)}.", hint=_hint(error)
-            ) from error
-
-    def _retried(self, request: Callable[[], T]) -> T:
-        """The request's result; every request here may be repeated without harm."""
-        for attempt in range(ATTEMPTS - 1):
-            try:
-                return request()
-            except Exception as error:
-                if not _passing(error):
-                    raise
-                time.sleep(PAUSE * 2**attempt)
-        return request()
+        return _errors(self._name, done)
 
     def _make(self, fingerprint: Fingerprint, schema: Schema) -> None:
         models = _client().models
@@ -172,17 +158,14 @@ class ServerEngine:
             if field.kind == "sparse"
         }
         metadata = {"fingerprint": fingerprint.asdict()}
-        self._retried(
+        _retried(
             lambda: self._client.create_collection(
                 self._name, vectors_config=dense, sparse_vectors_config=sparse or None, metadata=metadata
             )
         )
         for field in INDEXED:
-            self._retried(
-                lambda field=field: self._client.create_payload_index(
-                    self._name, field, field_schema=models.PayloadSchemaType.KEYWORD, wait=True
-                )
-            )
+            keyword = models.PayloadSchemaType.KEYWORD
+            _retried(partial(self._client.create_payload_index, self._name, field, field_schema=keyword, wait=True))
 
     def _check(self, config: Any, fingerprint: Fingerprint, schema: Schema) -> None:
         place = f"of the Qdrant collection {self._name!r}"
@@ -201,6 +184,30 @@ class ServerEngine:
                 f"The Qdrant collection {self._name!r} has another schema: {found}; wanted is {wanted}.",
                 hint="Remove it on the server and fill the channel again, or use the settings that it was made with.",
             )
+
+
+@contextmanager
+def _errors(name: str, done: str) -> Iterator[None]:
+    try:
+        yield
+    except FolioscopeError:
+        raise
+    except Exception as error:
+        raise StorageError(
+            f"The Qdrant collection {name!r} can't be {done}: {_reason(error)}.", hint=_hint(error)
+        ) from error
+
+
+def _retried(request: Callable[[], T]) -> T:
+    """The request's result; every request here may be repeated without harm."""
+    for attempt in range(ATTEMPTS - 1):
+        try:
+            return request()
+        except Exception as error:
+            if not _passing(error):
+                raise
+            time.sleep(PAUSE * 2**attempt)
+    return request()
 
 
 def _client() -> Any:
@@ -264,9 +271,7 @@ def _filter(conditions: Sequence[Condition]) -> Any:
     must = [
         models.FieldCondition(
             key=name,
-            match=models.MatchValue(value=value)
-            if isinstance(value, str | int)
-            else models.MatchAny(any=list(value)),
+            match=models.MatchValue(value=value) if isinstance(value, str | int) else models.MatchAny(any=list(value)),
         )
         for name, value in conditions
     ]
