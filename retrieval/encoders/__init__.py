@@ -1,11 +1,80 @@
 """What turns pages and questions into vectors: one encoder a file, each implements `folioscope.ports.Encoder`."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from folioscope.errors import ConfigError
 from folioscope.ports import Analyzer, Encoder
 
-__all__ = ["ENCODERS", "analyzer", "open_encoder"]
+__all__ = ["ENCODERS", "analyzer", "open_encoder", "reads_images"]
 
-ENCODERS = ("lexical", "semantic", "semantic:<folder>", "colpali", "colpali:<hub id or folder>")
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Encoders of one name. ``argument``: what follows the name and a colon; ``default``: may be left out, then this.
+
+    ``open`` gets the argument and imports what it needs.
+    """
+
+    open: Callable[[str], Encoder]
+    argument: str = ""
+    default: str | None = None
+    images: bool = False
+
+
+def _lexical(_: str) -> Encoder:
+    from retrieval.encoders.lexical import LexicalEncoder
+
+    return LexicalEncoder()
+
+
+def _semantic(model: str) -> Encoder:
+    from retrieval.encoders.semantic import SemanticEncoder
+
+    return SemanticEncoder(model)
+
+
+def _colpali(model: str) -> Encoder:
+    from retrieval.encoders.colpali import ColPaliEncoder
+
+    return ColPaliEncoder(model)
+
+
+def _clip(model: str) -> Encoder:
+    from retrieval.encoders.clip import ClipEncoder
+
+    return ClipEncoder(model)
+
+
+def _vllm(server: str) -> Encoder:
+    from retrieval.encoders.remote import VllmEncoder
+
+    return VllmEncoder(server)
+
+
+def _openai_embeddings(server: str) -> Encoder:
+    from retrieval.encoders.remote import OpenAITexts
+    from retrieval.encoders.semantic import SemanticEncoder
+
+    return SemanticEncoder(OpenAITexts(server))
+
+
+_KINDS = {
+    "lexical": _Kind(_lexical, default=""),
+    "semantic": _Kind(_semantic, "<folder or model>", default="auto"),
+    "colpali": _Kind(_colpali, "<folder or model>", default="ModernVBERT/colmodernvbert-merged", images=True),
+    "clip": _Kind(_clip, "<folder or model>", default="laion/CLIP-ViT-B-32-laion2B-s34B-b79K", images=True),
+    "vllm": _Kind(_vllm, "<url>#<model>", images=True),
+    "openai-embeddings": _Kind(_openai_embeddings, "<url>#<model>"),
+}
+
+ENCODERS = tuple(
+    form
+    for name, kind in _KINDS.items()
+    for form in ([name] if kind.default is not None else []) + ([f"{name}:{kind.argument}"] if kind.argument else [])
+)
 
 
 def open_encoder(spec: str) -> Encoder:
@@ -13,19 +82,22 @@ def open_encoder(spec: str) -> Encoder:
 
     Raises `ConfigError` for an unknown name, `ChannelUnavailable` where the weights are not installed.
     """
-    name, _, folder = spec.partition(":")
-    if spec == "lexical":
-        from retrieval.encoders.lexical import LexicalEncoder
+    kind, argument = _parse(spec)
+    return kind.open(argument)
 
-        return LexicalEncoder()
-    if spec == "semantic" or (name == "semantic" and folder):
-        from retrieval.encoders.semantic import SemanticEncoder
 
-        return SemanticEncoder(folder or "auto")
-    if spec == "colpali" or (name == "colpali" and folder):
-        from retrieval.encoders.colpali import DEFAULT_MODEL, ColPaliEncoder
+def reads_images(spec: str) -> bool:
+    """Whether the encoder sees a page's image, not its words. Raises `ConfigError` for an unknown name."""
+    return _parse(spec)[0].images
 
-        return ColPaliEncoder(folder or DEFAULT_MODEL)
+
+def _parse(spec: str) -> tuple[_Kind, str]:
+    name, colon, argument = spec.partition(":")
+    kind = _KINDS.get(name)
+    if kind is not None and kind.default is not None and not colon:
+        return kind, kind.default
+    if kind is not None and kind.argument and argument:
+        return kind, argument
     raise ConfigError(f"There is no encoder {spec!r}.", hint=f"Known encoders: {', '.join(ENCODERS)}.")
 
 

@@ -10,7 +10,7 @@ The folder holds ``fingerprint.json``, ``chroma`` and, for multi vectors, ``rows
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from folioscope.domain import Fingerprint, Metadata, PageKey, ScoredPage, Sparse
 from folioscope.errors import ChannelUnavailable, ConfigError
 from retrieval.indexes import folder as folders
 from retrieval.indexes.labels import labels
-from retrieval.indexes.rows import RowStore
+from retrieval.indexes.rows import RowStore, page_of
 from retrieval.maxsim import max_sim, unit
 from retrieval.pooling import pooled
 
@@ -99,6 +99,17 @@ class ChromaIndex:
                 return [ScoredPage(key, similarity) for key, similarity in found]
             return self._search_multi(query, limit, where)
 
+    def vectors(self, keys: Sequence[PageKey]) -> dict[PageKey, Vector]:
+        """The stored vectors of these pages, rows of length 1; others are missing."""
+        with folders.storage_errors(self._folder, "read"):
+            if self._fingerprint.kind == "dense":
+                return self._dense({_name(key): key for key in keys})
+            with self._lock:
+                store = self._opened()
+                assert store is not None
+                found, full = {key: store.places[key] for key in keys if key in store.places}, self._full
+            return {key: page_of(full, place) for key, place in found.items()}
+
     def delete(self, document_id: str, version: int | None = None) -> None:
         """Remove a document's points, of one version or of all. Durable after `flush`."""
         conditions: list[dict[str, Any]] = [{"document_id": document_id}]
@@ -136,6 +147,14 @@ class ChromaIndex:
         if self._client is None:
             raise ValueError("it is closed")
         return self._rows
+
+    def _dense(self, keys: Mapping[str, PageKey]) -> dict[PageKey, Vector]:
+        self._opened()
+        if not keys:  # Chroma would take no names for all
+            return {}
+        found = self._collection.get(ids=list(keys), include=["embeddings"])
+        pairs = zip(found["ids"], found["embeddings"], strict=True)
+        return {keys[name]: np.asarray(vector, np.float32) for name, vector in pairs}
 
     def _search_multi(self, query: NDArray[np.float32], limit: int, where: Where | None) -> list[ScoredPage]:
         with self._lock:

@@ -11,9 +11,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from folioscope.domain import Fingerprint, SparseVector
 from retrieval.indexes import folder as folders
 from retrieval.indexes.qdrant import (
@@ -26,7 +23,9 @@ from retrieval.indexes.qdrant import (
     QdrantIndex,
     Request,
     Schema,
+    Stored,
     schema_of,
+    stored,
 )
 
 
@@ -92,6 +91,11 @@ class EdgeEngine:
             )
         )
         return [(point.payload, point.score) for point in found]
+
+    def vectors(self, ids: Sequence[str], name: str) -> Iterable[tuple[Mapping[str, Any], Stored]]:
+        """Payload (the page's key) and vector of these points, those that are there."""
+        found = self._shard.retrieve(list(ids), with_payload=list(KEY), with_vector=[name])
+        return [(record.payload, stored(record.vector[name])) for record in found]
 
     def delete(self, conditions: Sequence[Condition]) -> None:
         """Remove the points for which all conditions hold."""
@@ -172,7 +176,7 @@ def _params(field: Field) -> Any:
     )
 
 
-def _native(vector: SparseVector | NDArray[np.float32]) -> Any:
+def _native(vector: Stored) -> Any:
     return _engine().SparseVector(vector.indices, vector.values) if isinstance(vector, SparseVector) else vector
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from folioscope.domain import Fingerprint, Metadata, PageKey, ScoredPage, SparseVector, Vector, Where
 from retrieval.indexes import folder as folders
 from retrieval.indexes.labels import labels
-from retrieval.indexes.rows import RowStore
+from retrieval.indexes.rows import RowStore, page_of
 from retrieval.maxsim import Rows, max_sim, unit
 from retrieval.pooling import LIMIT, pooled
 
@@ -89,6 +89,14 @@ class MappedIndex:
             ScoredPage(entries[page].key, score)
             for page, score in zip(pages.tolist(), scores[best].tolist(), strict=True)
         ]
+
+    def vectors(self, keys: Sequence[PageKey]) -> dict[PageKey, Vector]:
+        """The stored vectors of these pages, rows of length 1; others are missing."""
+        with folders.storage_errors(self._folder, "read"):
+            with self._lock:
+                places, full = self._opened().places, self._full
+                found = {key: places[key] for key in keys if key in places}
+            return {key: page_of(full, place) for key, place in found.items()}
 
     def delete(self, document_id: str, version: int | None = None) -> None:
         """Remove a document's points, of one version or of all. Durable after `flush`."""

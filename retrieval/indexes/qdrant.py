@@ -24,6 +24,7 @@ from retrieval.indexes.labels import labels
 from retrieval.pooling import pooled as pool
 
 CANDIDATES = 100
+Stored = SparseVector | NDArray[np.float32]
 Datatype = Literal["float32", "float16", "int8"]
 Condition = tuple[str, str | int | Sequence[str]]
 """A payload field and the value it has, or those of which it has one."""
@@ -51,7 +52,7 @@ class Point:
     """As written: ``vectors`` by name, multi ones as float32 [n, dim]."""
 
     id: str
-    vectors: Mapping[str, SparseVector | NDArray[np.float32]]
+    vectors: Mapping[str, Stored]
     payload: Mapping[str, Any]
 
 
@@ -62,7 +63,7 @@ class Request:
     ``prefetch``: a vector's name and how many points are to be found by it first; None: all points are scored.
     """
 
-    vector: SparseVector | NDArray[np.float32]
+    vector: Stored
     using: str
     limit: int
     conditions: Sequence[Condition]
@@ -78,6 +79,10 @@ class Engine(Protocol):
 
     def query(self, request: Request) -> Iterable[tuple[Mapping[str, Any], float]]:
         """Payload (`KEY` alone) and score, best first."""
+        ...
+
+    def vectors(self, ids: Sequence[str], name: str) -> Iterable[tuple[Mapping[str, Any], Stored]]:
+        """Payload (`KEY` alone) and vector of these points, those that are there; dense and multi ones as float32."""
         ...
 
     def delete(self, conditions: Sequence[Condition]) -> None:
@@ -136,6 +141,12 @@ class QdrantIndex:
             found = self._engine.query(request)
         return [ScoredPage(_key(payload), score) for payload, score in found]
 
+    def vectors(self, keys: Sequence[PageKey]) -> dict[PageKey, Vector]:
+        """The stored vectors of these pages, dense and multi ones with rows of length 1; others are missing."""
+        with self._engine.errors("read"):
+            found = self._engine.vectors([_id(key) for key in keys], "full" if self._pooled else "page")
+            return {_key(payload): vector for payload, vector in found}
+
     def delete(self, document_id: str, version: int | None = None) -> None:
         """Remove a document's points, of one version or of all. Durable after `flush`."""
         conditions: list[Condition] = [
@@ -159,14 +170,14 @@ class QdrantIndex:
         with self._engine.errors("closed"):
             self._engine.close()
 
-    def _vectors(self, vector: Vector) -> dict[str, SparseVector | NDArray[np.float32]]:
+    def _vectors(self, vector: Vector) -> dict[str, Stored]:
         native = self._native(vector)
         if not self._pooled:
             return {"page": native}
         assert not isinstance(native, SparseVector)
         return {"full": native, "pooled": pool(native)}
 
-    def _native(self, vector: Vector) -> SparseVector | NDArray[np.float32]:
+    def _native(self, vector: Vector) -> Stored:
         if isinstance(vector, SparseVector) or self._fingerprint.kind != "multi":
             return vector
         return np.atleast_2d(vector)
@@ -178,6 +189,13 @@ def schema_of(fingerprint: Fingerprint, pooled: bool, datatype: Literal["float16
     if pooled:
         return {"full": Field(kind, dim, datatype, cold=True), "pooled": Field(kind, dim, "float16")}
     return {"page": Field(kind, dim, datatype if kind == "multi" else "float32")}
+
+
+def stored(vector: Any) -> Stored:
+    """A vector as an engine hands it out, in our own types."""
+    if hasattr(vector, "indices"):
+        return SparseVector(np.asarray(vector.indices, np.uint32), np.asarray(vector.values, np.float32))
+    return np.asarray(vector, np.float32)
 
 
 def _id(key: PageKey) -> str:

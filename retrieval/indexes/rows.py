@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from folioscope.domain import PageKey, Where
 from retrieval.indexes.labels import labels
-from retrieval.maxsim import Rows, quantized
+from retrieval.maxsim import Rows, quantized, unit
 
 
 class Entry(NamedTuple):
@@ -185,6 +185,12 @@ class RowStore:
 
     def _path(self, name: str, generation: int | None = None) -> Path:
         return self._folder / f"{name}.{generation or self._generation}"
+
+
+def page_of(rows: Rows, place: int) -> NDArray[np.float32]:
+    """The vectors of the page at this position: float32 [n, dim], rows of length 1."""
+    part = slice(rows.offsets[place], rows.offsets[place + 1])
+    return unit(rows.vectors[part].astype(np.float32))
 
 
 def _synchronise(file: IO[Any]) -> None:

@@ -13,9 +13,6 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-import numpy as np
-from numpy.typing import NDArray
-
 from folioscope.domain import Fingerprint, SparseVector
 from folioscope.errors import ChannelUnavailable, FolioscopeError, StorageError
 from retrieval.indexes.folder import mismatch
@@ -29,7 +26,9 @@ from retrieval.indexes.qdrant import (
     QdrantIndex,
     Request,
     Schema,
+    Stored,
     schema_of,
+    stored,
 )
 
 ATTEMPTS = 4
@@ -129,6 +128,13 @@ class ServerEngine:
             )
         )
         return [(point.payload, point.score) for point in found.points]
+
+    def vectors(self, ids: Sequence[str], name: str) -> Iterable[tuple[Mapping[str, Any], Stored]]:
+        """Payload (the page's key) and vector of these points, those that are there."""
+        found = _retried(
+            lambda: self._client.retrieve(self._name, list(ids), with_payload=list(KEY), with_vectors=[name])
+        )
+        return [(record.payload, stored(record.vector[name])) for record in found]
 
     def delete(self, conditions: Sequence[Condition]) -> None:
         """Remove the points for which all conditions hold."""
@@ -258,7 +264,7 @@ def _described(params: Any) -> dict[str, str]:
     return described
 
 
-def _native(vector: SparseVector | NDArray[np.float32]) -> Any:
+def _native(vector: Stored) -> Any:
     if isinstance(vector, SparseVector):
         return _client().models.SparseVector(indices=vector.indices.tolist(), values=vector.values.tolist())
     return vector.tolist()
