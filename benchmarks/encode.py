@@ -134,7 +134,7 @@ def batch_ladder(encoder: ColPaliEncoder, sizes: Iterable[int], count: int) -> d
         try:
             bare_loop(encoder, pages[:size], size)
             speed = bare_loop(encoder, pages, size)
-        except torch.OutOfMemoryError:
+        except torch.cuda.OutOfMemoryError:
             ladder[f"batch_{size}"] = None
             torch.cuda.empty_cache()
             continue

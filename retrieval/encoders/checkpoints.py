@@ -63,6 +63,12 @@ def weight_shape(checkpoint: Checkpoint, name: str) -> tuple[int, ...] | None:
     return None
 
 
+def weight_bytes(checkpoint: Checkpoint) -> int:
+    """Size of the weights, those of an adapter's base included."""
+    own = sum(path.stat().st_size for path in checkpoint.folder.glob("*.safetensors"))
+    return own + (weight_bytes(checkpoint.base) if checkpoint.base else 0)
+
+
 def _read(name: str, folder: Path, where: str) -> Checkpoint:
     adapter, full = folder / "adapter_config.json", folder / "config.json"
     path = adapter if adapter.is_file() else full

@@ -8,6 +8,7 @@ declaring them lets the rest be imported. A matched pair of builds never comes t
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,7 @@ _MISSED = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
+_one_at_a_time = threading.Lock()
 _kept_alive: list[Any] = []  # a declared operator goes when the library object does
 
 
@@ -36,7 +38,6 @@ class Device:
     note: str
 
 
-@cache
 def import_torch() -> Any:
     """The module torch, with an importable torchvision where one is installed.
 
@@ -46,10 +47,12 @@ def import_torch() -> Any:
         import torch
     except ImportError as error:
         raise ChannelUnavailable(f"Models need torch, which is not installed ({error}).", hint=EXTRA) from None
-    _make_torchvision_importable(torch)
+    with _one_at_a_time:
+        _make_torchvision_importable(torch)
     return torch
 
 
+@cache
 def _make_torchvision_importable(torch: Any) -> None:
     try:
         import torchvision
@@ -94,7 +97,7 @@ def free_bytes(device: torch.device) -> int:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a smaller batch may help. torch says it in one class on CUDA and in words elsewhere."""
     torch = import_torch()
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
@@ -113,7 +116,7 @@ def upload(tensors: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
         with torch.cuda.stream(stream):
             placed = {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in tensors.items()}
         stream.synchronize()
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         return dict(tensors)
     return placed
 

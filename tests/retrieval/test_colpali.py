@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -17,9 +19,9 @@ from folioscope.errors import ChannelUnavailable, ConfigError
 from retrieval import open_encoder
 from retrieval.encoders import colpali
 from retrieval.encoders.colpali import ColPaliEncoder, between, start_batch
-from retrieval.encoders.colpali_families import grid, long_edge
+from retrieval.encoders.colpali_families import grid, long_edge, tiled_grid
 from retrieval.encoders.torch_device import Device, import_torch, is_out_of_memory
-from retrieval.similarity import patch_grid
+from retrieval.similarity import patch_grid, regions, similarity
 
 pytestmark = [
     # transformers' PaliGemma processor and numpy 2
@@ -128,6 +130,30 @@ def test_patches_tile_the_page(encoder, name, shape):
 
 
 @pytest.mark.parametrize("name", BUILDERS)
+def test_every_family_has_a_map(encoder, rng, name):
+    ours, image = encoder(name), noise(rng, 144, 96)
+    found = similarity(ours, "harbour engine", image)
+    [seen] = ours.encode_images([image])
+    cells = patch_grid(seen.boxes)
+    assert found.grid.shape == (len(found.tokens), *cells.shape)
+    last = seen.vectors[cells[-1, -1]]  # bottom right
+    assert np.allclose(found.grid[:, -1, -1], ours.encode_query("harbour engine") @ last, atol=1e-6)
+    assert found.strongest.shape == cells.shape
+    assert len(regions(found, k=3)) <= 3
+
+
+def test_tiles_come_in_reading_order_and_the_whole_page_last():
+    tags = ["<row_1_col_1>", "<image>", "<row_1_col_2>", "<image>", "<global-img>", "<image>"]
+    cells = tiled_grid(tags, 2)
+    assert cells.shape == (12, 4)
+    assert cells[0].tolist() == [0, 0, 0.25, 0.5]
+    assert cells[3].tolist() == [0.25, 0.5, 0.5, 1]
+    assert cells[4].tolist() == [0.5, 0, 0.75, 0.5]
+    assert cells[8:].tolist() == grid(2, 2).tolist()
+    assert tiled_grid(["<global-img>", "<image>"], 2).tolist() == grid(2, 2).tolist()  # no tiles: it fits into one
+
+
+@pytest.mark.parametrize("name", BUILDERS)
 def test_the_vector_that_changes_with_a_spot_lies_on_the_spot(encoder, rng, name):
     """The layout tables against the model itself: attention spreads a change, but its own patch changes most."""
     ours, height, width = encoder(name), 144, 96
@@ -231,7 +257,7 @@ def test_running_out_of_memory_halves_the_batch_and_changes_nothing(encoder, rng
 
     def small(model, batch):
         if len(batch["input_ids"]) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
         return forward(model, batch)
 
     monkeypatch.setattr(ours, "_forward", small)
@@ -244,7 +270,7 @@ def test_running_out_of_memory_halves_the_batch_and_changes_nothing(encoder, rng
 
 def test_what_counts_as_out_of_memory():
     torch = import_torch()
-    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    assert is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory."))
     assert is_out_of_memory(RuntimeError("[alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory"))
     assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"))
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
@@ -338,18 +364,49 @@ def test_a_model_in_the_hub_cache_is_opened_by_its_id_and_pinned_to_its_commit(c
     assert (found.encoder, found.revision) == ("colpali:somebody/tiny", commit[:12])
 
 
-def test_a_hub_out_of_reach_is_told_at_once_with_what_to_do(tmp_path):
+def opening(name, before="", **environment):
+    """What is said to a process of its own that opens an encoder."""
     code = (
-        "from retrieval import open_encoder\n"
-        "from folioscope.errors import ChannelUnavailable\n"
-        "try:\n    open_encoder('colpali:somebody/absent')\n"
-        "except ChannelUnavailable as error:\n    print(error)\n"
+        f"{before}\nfrom retrieval import open_encoder\nfrom folioscope.errors import ChannelUnavailable\n"
+        f"try:\n    open_encoder('colpali:{name}').fingerprint\nexcept ChannelUnavailable as error:\n    print(error)\n"
     )
-    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
-    assert "somebody/absent is not on this machine and the hub can't be reached" in run.stdout, run.stderr
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_a_hub_out_of_reach_is_told_at_once_with_what_to_do(tmp_path):
+    start = time.monotonic()
+    said = opening("somebody/absent", HF_ENDPOINT="http://127.0.0.1:9", HF_HOME=str(tmp_path))
+    assert time.monotonic() - start < 30
+    assert "somebody/absent is not on this machine and the hub can't be reached" in said
     for advice in ("copy the folder", "HF_HOME", "HF_ENDPOINT", "The lexical channel works meanwhile"):
-        assert advice in run.stdout
+        assert advice in said
+
+
+def test_a_model_that_the_hub_does_not_have_is_named(tmp_path):
+    class NotFound(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(404)
+            self.send_header("X-Error-Code", "RepoNotFound")
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), NotFound) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        said = opening("somebody/absent", HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}", HF_HOME=str(tmp_path))
+        server.shutdown()
+    assert "The hub has no model 'somebody/absent'" in said
+    assert "HF_TOKEN" in said
+
+
+def test_without_torch_the_extra_is_named(checkpoint):
+    said = opening(str(checkpoint("colmodernvbert")), before="import sys; sys.modules['torch'] = None")
+    assert "Models need torch" in said
+    assert "pip install 'folioscope[vision]'" in said
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "nonsense", "../x"])
