@@ -15,6 +15,7 @@ memory is short it is measured on a part of them and its time scaled up, which i
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +31,6 @@ from benchmarks.common import parser, show
 from folioscope.domain import Fingerprint, PageKey
 from retrieval.indexes import EdgeIndex, MappedIndex
 from retrieval.maxsim import max_sim, rows, unit
-from retrieval.pooling import pooled
 
 LENGTH, DIM, TOKENS, TOPIC, TOP = 1030, 128, 20, 50, 10
 CANDIDATES = (32, 50, 64, 100, 200, 400)
@@ -73,17 +73,14 @@ def batches(pages: int, size: int = 50) -> Iterator[tuple[int, list[NDArray[np.f
         yield first, [page(number) for number in range(first, min(first + size, pages))]
 
 
-def exact_and_pooled(
-    pages: int, queries: Sequence[NDArray[np.float32]]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """float32 [queries, pages] each: scores by all vectors and by the pooled ones."""
-    exact, few = np.empty((2, len(queries), pages), np.float32)
+def exact(pages: int, queries: Sequence[NDArray[np.float32]]) -> list[list[int]]:
+    """For each query its ten best pages by all their vectors in float32."""
+    scores = np.empty((len(queries), pages), np.float32)
     for first, batch in batches(pages):
-        full, stand_ins = rows(batch), rows([pooled(vectors) for vectors in batch])
+        full = rows(batch)
         for number, each in enumerate(queries):
-            exact[number, first : first + len(batch)] = max_sim(each, full)
-            few[number, first : first + len(batch)] = max_sim(each, stand_ins)
-    return exact, few
+            scores[number, first : first + len(batch)] = max_sim(each, full)
+    return [best(row, TOP) for row in scores]
 
 
 def best(scores: NDArray[np.float32], count: int) -> list[int]:
@@ -132,7 +129,7 @@ def folder_bytes(folder: Path) -> int:
 
 
 def mapped(folder: Path, pages: int, queries: Sequence[Any], truth: Sequence[Any]) -> dict[str, Figures]:
-    """Our three stages, for each number of candidates of the last one; the first passes on 4 times as many, 400 at least."""
+    """Our three stages, for each number C of candidates of the last; the first passes on 4 C, at least 400."""
     index = MappedIndex(folder, PRINT)
     spent = filled(index, pages)
     index.close()
@@ -227,17 +224,7 @@ def main() -> None:
     if unknown := set(given.ways) - WAYS.keys():
         options.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(WAYS)}")
     queries = [query(number, given.pages) for number in range(given.queries)]
-    exact, few = exact_and_pooled(given.pages, queries)
-    truth = [best(scores, TOP) for scores in exact]
-    reach = {
-        count: round(
-            sum(len(set(best(scores, count)) & set(wanted)) for scores, wanted in zip(few, truth, strict=True))
-            / (TOP * len(queries)),
-            4,
-        )
-        for count in CANDIDATES
-    }
-    print(f"share of the exact top 10 among the best C by pooled vectors in float32: {reach}", flush=True)
+    truth = exact(given.pages, queries)
     results: dict[str, Figures] = {}
     for name in given.ways or WAYS:
         folder = Path(tempfile.mkdtemp(dir=given.folder))
@@ -250,7 +237,8 @@ def main() -> None:
             shutil.rmtree(folder)
         results |= found
         table(found)
-    figures = {"pages": given.pages, "queries": given.queries, "pooled_reach": reach, "results": results}
+        sys.stdout.flush()
+    figures = {"pages": given.pages, "queries": given.queries, "results": results}
     show(figures, given.json, partial(table, results))
 
 

@@ -3,13 +3,14 @@
 from retrieval.channel import Channel
 from retrieval.encoders import analyzer, open_encoder
 from retrieval.fusion import fuse
-from retrieval.indexes import EdgeIndex, MemoryIndex, open_index
+from retrieval.indexes import EdgeIndex, MappedIndex, MemoryIndex, open_index
 from retrieval.regions import snippet, text_regions
 from retrieval.retriever import Retriever
 
 __all__ = [
     "Channel",
     "EdgeIndex",
+    "MappedIndex",
     "MemoryIndex",
     "Retriever",
     "analyzer",

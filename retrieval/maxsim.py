@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 1024  # vectors turned into float32 at a time: half a megabyte at 128 dimensions
+STRIP = 1 << 18  # multiplications in one product: OpenBLAS spreads larger ones over threads, which is slower here
 
 
 class Rows(NamedTuple):
@@ -41,9 +42,11 @@ def max_sim(query: NDArray[np.float32], rows: Rows, pages: NDArray[np.int64] | N
     if (lengths < 1).any():
         raise ValueError("A page without vectors has no MaxSim.")
     columns = np.ascontiguousarray(query.T, np.float32)  # [dim, n]
-    buffer = np.empty((max(BLOCK, int(lengths.max(initial=0))), len(columns)), np.float32)
+    strip = int(np.clip(STRIP // columns.size, 1, BLOCK))
+    size = max(BLOCK, int(lengths.max(initial=0)))
+    buffer = np.zeros((-(-size // strip), strip, len(columns)), np.float32)
     if pages is None:
-        runs = [_run(columns, rows, first, last, buffer) for first, last in blocks(rows.offsets, len(buffer))]
+        runs = [_run(columns, rows, first, last, buffer) for first, last in blocks(rows.offsets, size)]
     else:
         runs = [_run(columns, rows, page, page + 1, buffer) for page in pages.tolist()]
     return np.concatenate(runs) if runs else np.zeros(0, np.float32)
@@ -52,14 +55,15 @@ def max_sim(query: NDArray[np.float32], rows: Rows, pages: NDArray[np.int64] | N
 def _run(
     columns: NDArray[np.float32], rows: Rows, first: int, last: int, buffer: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """float32 [last - first]: the MaxSim of pages that together fit into the buffer [size, dim]."""
+    """float32 [last - first]: the MaxSim of pages that together fit into the buffer [strips, strip, dim]."""
     vectors, offsets, scales = rows
     start, stop = offsets[first], offsets[last]
-    block = buffer[: stop - start]
-    np.copyto(block, vectors[start:stop], casting="same_kind")
-    products = block @ columns  # [stop - start, n]
+    _, strip, dim = buffer.shape
+    np.copyto(buffer.reshape(-1, dim)[: stop - start], vectors[start:stop], casting="same_kind")
+    strips = np.matmul(buffer[: -(-(stop - start) // strip)], columns)  # [strips, strip, n]
+    products = strips.reshape(-1, columns.shape[1])[: stop - start]
     if scales is not None:
-        products *= scales[start:stop, None]
+        products *= scales[start:stop, None].astype(np.float32)
     if last == first + 1:
         best = products.max(axis=0, keepdims=True)
     else:

@@ -69,7 +69,11 @@ class ChromaIndex:
             folders.check_space(self._folder, folders.RESERVE)
             store = self._opened()
             rows: list[Row] = []
-            for key, vector, metadata in points:
+            latest = {key: (vector, metadata) for key, vector, metadata in points}
+            # What a page had before goes first: `upsert` would leave metadata, and rows, that the new one has not.
+            if store is None and latest:
+                self._collection.delete(ids=[_name(key) for key in latest])
+            for key, (vector, metadata) in latest.items():
                 assert not isinstance(vector, SparseVector)
                 own = {"point": _name(key), "document_id": key.document_id, "version": key.version, "page": key.number}
                 marks = {f"label {label}": True for label in labels(metadata)}
@@ -77,7 +81,7 @@ class ChromaIndex:
                     rows.append((_name(key), unit(vector[None])[0], own | marks))
                     continue
                 vectors = np.atleast_2d(vector)
-                if key in store.places:  # it may have had more rows
+                if key in store.places:
                     self._collection.delete(where={"point": _name(key)})
                 store.append(key, labels(metadata), {"full": unit(vectors)})
                 rows += [(f"{_name(key)}/{n}", row, own | marks) for n, row in enumerate(pooled(vectors))]

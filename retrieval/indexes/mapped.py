@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +80,12 @@ class MappedIndex:
                 distances = hamming(sign_bits(query), signs)[pages]
                 pages = pages[np.argpartition(distances, most)[:most]]
             if len(pages) > (most := max(self._fine, limit)):
-                scores = max_sim(query, _gathered(few, pages))
+                scores = _scored(query, _gathered(few, pages), np.arange(len(pages)))
                 pages = pages[np.argpartition(-scores, most)[:most]]
-            scores = max_sim(query, full, np.sort(pages))
+            pages = np.sort(pages)  # as they lie in the file
+            scores = _scored(query, full, pages)
             best = np.argsort(-scores, kind="stable")[:limit]
-            pages = np.sort(pages)[best]
+            pages = pages[best]
         return [
             ScoredPage(entries[page].key, score)
             for page, score in zip(pages.tolist(), scores[best].tolist(), strict=True)
@@ -185,6 +186,12 @@ def hamming(query: NDArray[np.uint64], signs: NDArray[np.uint64]) -> NDArray[np.
     return distances
 
 
+def _scored(query: NDArray[np.float32], rows: Rows, pages: NDArray[np.int64]) -> NDArray[np.float32]:
+    """float32 [pages]: their MaxSim, spread over threads."""
+    parts = np.array_split(pages, min(os.cpu_count() or 1, max(1, len(pages) // 8)))
+    return np.concatenate(list(_threads().map(partial(max_sim, query, rows), parts)))
+
+
 @cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), "folioscope-search")
@@ -192,6 +199,8 @@ def _threads() -> ThreadPoolExecutor:
 
 def _multi(vector: Vector) -> NDArray[np.float32]:
     assert not isinstance(vector, SparseVector)
+    if not vector.size:
+        raise ValueError("there is no vector")
     return np.atleast_2d(vector)
 
 

@@ -46,7 +46,9 @@ class RowStore:
         if not self._journal.exists():
             self._write_journal(1, [])
         self._generation, self._written = self._replay()
-        self._files = {name: self._open(name) for name in self._names}
+        for name in self._names:
+            self._trim(name)
+        self._files: dict[str, IO[bytes]] = {name: self._path(name).open("r+b") for name in self._names}
 
     def append(self, key: PageKey, marks: Iterable[str], parts: Mapping[str, NDArray[np.float32]]) -> int:
         """Write a page's vectors, float32 [n, dim] for each file; the page's position. Replaces the key's page."""
@@ -161,7 +163,8 @@ class RowStore:
                 self._add(PageKey(document, version, number), marks, counts)
         return json.loads(first)["generation"], len(whole)
 
-    def _open(self, name: str) -> IO[bytes]:
+    def _trim(self, name: str) -> None:
+        """Cut off what the journal does not name, and remove files of other generations."""
         path, size = self._path(name), self._offsets[name][-1] * self._type.itemsize
         for other in self._folder.glob(f"{name}.*"):
             if other != path:
@@ -170,7 +173,6 @@ class RowStore:
         if path.stat().st_size < size:
             raise ValueError(f"{path.name} has {path.stat().st_size} bytes, the journal names {size}")
         os.truncate(path, size)
-        return path.open("r+b")
 
     def _write_journal(self, generation: int, lines: Iterable[str]) -> None:
         new = self._folder / "journal.new"

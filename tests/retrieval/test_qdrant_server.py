@@ -11,7 +11,7 @@ import pytest
 
 from folioscope.domain import Fingerprint, PageKey
 from folioscope.errors import FingerprintMismatch, StorageError
-from retrieval.indexes import server
+from retrieval.indexes import open_index, server
 from retrieval.indexes.server import ServerIndex, connect, remove
 
 qdrant_client = pytest.importorskip("qdrant_client")
@@ -48,7 +48,7 @@ def scripted():
             status = script.pop(0) if len(script) > 1 else script[0]
             seen[self.path] += 1
             keys.append(self.headers.get("api-key"))
-            found = {"exists": False} if self.path.endswith("/exists") else {}
+            found = {"exists": False} if self.path.endswith("/exists") else True
             body = json.dumps({"result": found, "status": "ok", "time": 0.0}).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -133,9 +133,9 @@ def test_a_collection_of_somebody_else_is_refused(memory):
 
 def test_another_schema_is_refused(memory):
     ServerIndex(memory, "pages", PRINT)
-    with pytest.raises(StorageError, match="another schema.*pooled"):
+    with pytest.raises(StorageError, match=r"another schema.*pooled"):
         ServerIndex(memory, "pages", PRINT, pooled=True)
-    with pytest.raises(StorageError, match="another schema.*turbo8"):
+    with pytest.raises(StorageError, match=r"another schema.*turbo8"):
         ServerIndex(memory, "pages", PRINT, datatype="int8")
 
 
@@ -147,6 +147,16 @@ def test_the_schema_is_the_design(memory):
         assert vector.datatype == models.Datatype.FLOAT16
         assert vector.hnsw_config.m == 0
         assert vector.multivector_config.comparator == models.MultiVectorComparator.MAX_SIM
+
+
+def test_a_collection_is_named_after_its_folder(memory, tmp_path):
+    index = open_index(tmp_path / "col_1" / "visual", PRINT, pooled=True, datatype="int8", server=memory)
+    index.upsert([(PageKey("doc", 1, 1), np.eye(4, dtype=np.float32), {})])
+    assert [each.name for each in memory.get_collections().collections] == ["folioscope-col_1-visual"]
+    assert memory.count("folioscope-col_1-visual").count == len(index) == 1
+    remove(memory, "folioscope-col_1-visual")
+    assert not memory.collection_exists("folioscope-col_1-visual")
+    assert not any(tmp_path.iterdir())
 
 
 def test_many_points_go_in_several_requests(memory, monkeypatch):

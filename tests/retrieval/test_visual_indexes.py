@@ -1,6 +1,7 @@
 """Indexes for pages of many vectors: their stages leave out what does not matter, their files survive what happens."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,9 @@ def test_the_layout_is_chosen_by_who_opens(tmp_path):
     assert isinstance(many, MappedIndex)
     few.close()
     many.close()
+    other = open_index(tmp_path / "other", replace(PRINT, kind="sparse", dim=0), vectors="chroma")
+    assert isinstance(other, EdgeIndex)
+    other.close()
     with pytest.raises(StorageError, match="few"):
         EdgeIndex(tmp_path / "few", PRINT, pooled=True)
 
