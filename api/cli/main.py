@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from api.cli import ask, installation, library
+from api.cli import ask, images, installation, library, models
 
 app = typer.Typer(
     name="folioscope",
@@ -23,6 +23,8 @@ app = typer.Typer(
 installation.add_to(app)
 library.add_to(app)
 ask.add_to(app)
+images.add_to(app)
+models.add_to(app)
 
 OK, FAILURE, USAGE, NOT_FOUND, SOME_FAILED, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
