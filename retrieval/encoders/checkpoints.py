@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from folioscope.errors import ChannelUnavailable, ConfigError
+from folioscope.errors import ConfigError
+from retrieval.encoders.hub import SMALL_FILES, WEIGHTS, fetch, is_repo
 from retrieval.encoders.sentence_model import sample
-
-FILES = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"]
-HUB_TIMEOUT_S = 5.0
-MEANWHILE = "The lexical channel works meanwhile."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +40,12 @@ def find_checkpoint(name: str) -> Checkpoint:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _read(folder.resolve().name, folder, f"the folder {folder}")
-    if not _is_hub_id(name):
+    if not is_repo(name):
         raise ConfigError(
             f"{name!r} is neither a folder nor an id on the hub.",
             hint="Name a folder with config.json and *.safetensors, or an id such as organisation/model.",
         )
-    return _read(name, _cached(name) or _download(name), f"the hub's {name}")
+    return _read(name, fetch(name, older=()), f"the hub's {name}")
 
 
 def weight_shape(checkpoint: Checkpoint, name: str) -> tuple[int, ...] | None:
@@ -100,51 +97,5 @@ def _revision(folder: Path) -> str:
 
 
 def _identifying_files(folder: Path) -> Iterator[Path]:
-    for pattern in FILES:
+    for pattern in (*SMALL_FILES, *WEIGHTS):
         yield from sorted(folder.glob(pattern))
-
-
-def _is_hub_id(name: str) -> bool:
-    parts = name.split("/")
-    return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
-
-
-def _cached(name: str) -> Path | None:
-    hub = _hub()
-    try:
-        folder = Path(hub.snapshot_download(name, local_files_only=True))
-    except (OSError, ValueError):
-        return None
-    return folder if any(folder.glob("*.safetensors")) else None
-
-
-def _download(name: str) -> Path:
-    """One question with a short timeout comes first: the hub's own client would retry for minutes."""
-    hub = _hub()
-    try:
-        hub.HfApi().model_info(name, timeout=HUB_TIMEOUT_S)
-        return Path(hub.snapshot_download(name, allow_patterns=FILES))
-    except (hub.errors.RepositoryNotFoundError, hub.errors.HFValidationError) as error:
-        raise ChannelUnavailable(
-            f"The hub has no model {name!r} that is open to you ({str(error).splitlines()[0]}).",
-            hint=f"Check the id; for a gated model set HF_TOKEN. {MEANWHILE}",
-        ) from None
-    except Exception as error:  # noqa: BLE001 - requests', httpx's or httpx2's errors, by the client's version
-        raise ChannelUnavailable(
-            f"The model {name} is not on this machine and the hub can't be reached ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else 'no answer'}).",
-            hint=f"Download it where there is a network (hf download {name}), copy the folder here and name the folder "
-            f"instead of the id; or set HF_HOME to a cache that holds it, or HF_ENDPOINT to a mirror. {MEANWHILE}",
-        ) from None
-
-
-def _hub() -> Any:
-    try:
-        import huggingface_hub
-        import huggingface_hub.errors
-    except ImportError as error:
-        raise ChannelUnavailable(
-            f"Models are found through huggingface_hub, which is not installed ({error}).",
-            hint="pip install 'folioscope[vision]'",
-        ) from None
-    return huggingface_hub

@@ -28,10 +28,14 @@ def fetch(repo: str, weights: Sequence[str] = WEIGHTS, older: Sequence[str] = ("
     ``older``: what is taken where the repository has none of ``weights``. Raises `ChannelUnavailable` where the files
     are not here and the hub can't be reached or does not give them out.
     """
-    folder = _snapshot(repo, [*SMALL_FILES, *weights])
-    if not any(any(folder.glob(pattern)) for pattern in weights):
-        folder = _snapshot(repo, [*SMALL_FILES, *older])
-    return folder
+    choices = [patterns for patterns in (weights, older) if patterns]
+    for find in (_cached, _download):
+        for patterns in choices:
+            folder = find(repo, [*SMALL_FILES, *patterns])
+            if folder is not None and any(any(folder.glob(pattern)) for pattern in patterns):
+                return folder
+    assert folder is not None
+    return folder  # without weights: whoever opens it says so
 
 
 def is_cached(repo: str) -> bool:
@@ -46,25 +50,30 @@ def _folder_name(repo: str) -> str:
     return f"models--{repo.replace('/', '--')}"
 
 
-def _snapshot(repo: str, patterns: Sequence[str]) -> Path:
-    import httpx2
-    from huggingface_hub import HfApi, errors, snapshot_download
+def _cached(repo: str, patterns: Sequence[str]) -> Path | None:
+    from huggingface_hub import errors, snapshot_download
 
-    allow = list(patterns)
     try:
-        return Path(snapshot_download(repo, allow_patterns=allow, local_files_only=True))
+        return Path(snapshot_download(repo, allow_patterns=list(patterns), local_files_only=True))
     except errors.HFValidationError as error:
         raise ConfigError(f"{repo!r} is no hub id: {error}", hint="A hub id is organisation/model.") from None
     except errors.LocalEntryNotFoundError:
-        pass
+        return None
+
+
+def _download(repo: str, patterns: Sequence[str]) -> Path:
+    import httpx2
+    from huggingface_hub import HfApi, errors, snapshot_download
+
     try:
         HfApi().model_info(repo, timeout=_TIMEOUT_S)  # the download itself would try again for minutes
-        return Path(snapshot_download(repo, allow_patterns=allow, etag_timeout=_TIMEOUT_S))
+        return Path(snapshot_download(repo, allow_patterns=list(patterns), etag_timeout=_TIMEOUT_S))
     except (errors.RepositoryNotFoundError, errors.GatedRepoError) as error:
         raise ChannelUnavailable(
             f"The hub does not give out {repo}: it does not exist, is private, or asks for consent "
             f"({_first_line(error)}).",
-            hint="Check the name; for a gated model accept its terms on the hub and set HF_TOKEN.",
+            hint="Check the name; for a gated model accept its terms on the hub and set HF_TOKEN. "
+            "The lexical channel works meanwhile.",
         ) from None
     except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, httpx2.TransportError, OSError) as error:
         raise _unreachable(repo, error) from error

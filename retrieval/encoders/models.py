@@ -6,7 +6,6 @@ in a note is nDCG@10 on ViDoRe V3, English. Sizes and licences are those of the 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,14 +85,9 @@ def pull(spec: str) -> list[Path]:
         raise ConfigError(
             f"There is nothing to fetch for {spec!r}.", hint="`folioscope models ls` shows specs with hub ids."
         )
-    folder = fetch(repo)
-    base = _base_of_adapter(folder)
-    return [folder, fetch(base)] if base else [folder]
+    if kind == "semantic":
+        return [fetch(repo)]
+    from retrieval.encoders.checkpoints import find_checkpoint
 
-
-def _base_of_adapter(folder: Path) -> str | None:
-    path = folder / "adapter_config.json"
-    if not path.is_file():
-        return None
-    base = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    return base if isinstance(base, str) and is_repo(base) else None
+    checkpoint = find_checkpoint(repo)
+    return [checkpoint.folder, *([checkpoint.base.folder] if checkpoint.base else [])]
