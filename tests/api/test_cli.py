@@ -352,7 +352,7 @@ def test_interrupted_twice_it_leaves_at_once(interrupt, make_scan, tmp_path: Pat
     slow = tmp_path / "bin/tesseract"
     slow.parent.mkdir()
     slow.write_text(
-        f"#!/bin/sh\ncase $1 in --list-langs) echo List:; echo eng;; *) touch {tmp_path}/started; exec sleep 40;; esac\n"
+        f"#!/bin/sh\ncase $1 in --list-langs) echo List; echo eng;; *) touch {tmp_path}/started; exec sleep 40; esac\n"
     )
     slow.chmod(0o755)
     done = interrupt(
