@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from api import samples
+from api.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,3 +50,18 @@ def test_every_command_line_names_a_command_and_options_that_exist() -> None:
         for word in words:
             if word.startswith("-"):
                 assert word in shown.stdout, (line, word)
+
+
+def test_it_names_the_commands_without_json() -> None:
+    def without_json(group, prefix: str = "") -> set[str]:
+        found: set[str] = set()
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                found |= without_json(command, f"{prefix}{name} ")
+            elif all("--json" not in parameter.opts for parameter in command.params):
+                found.add(prefix + name)
+        return found
+
+    sentence = re.search(r"Without that option are ([^:]+):", README)
+    assert sentence is not None
+    assert set(re.findall(r"`([^`]+)`", sentence[1])) == without_json(typer.main.get_command(app))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +23,7 @@ from api.cli.options import (
     open_library,
     parse_meta,
 )
+from api.cli.output import say
 
 if TYPE_CHECKING:
     from folioscope.domain import Answer, Box, PageKey, SearchResult, Where
@@ -40,12 +40,14 @@ def add_to(app: typer.Typer) -> None:
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="Words or a question.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words or a question.")],
     collection: CollectionName = None,
     top_k: TopK = None,
     document: Document = None,
     meta: Meta = None,
-    channel: Annotated[list[str] | None, typer.Option(help="Only this channel; may be repeated.")] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(metavar="CHANNEL", help="Only this channel; may be repeated.")
+    ] = None,
     data_dir: DataDir = None,
     save_image: SaveImage = None,
     open_image: OpenImage = False,
@@ -83,18 +85,18 @@ def _show_hits(result: SearchResult) -> None:
         if hit.snippet:
             output.text("   " + " ".join(hit.snippet.split()))
     if not result.hits:
-        print("nothing found", file=sys.stderr)
+        say("nothing found")
     for line in output.channel_notes(result):
-        print(line, file=sys.stderr)
+        say(line)
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What you want to know.")],
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Ask these files; else the collection.")
+        list[Path] | None, typer.Argument(metavar="FILE", help="Ask these files; else the collection.")
     ] = None,
     collection: CollectionName = None,
-    model: Annotated[str | None, typer.Option(help="The answering model.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="MODEL", help="The answering model; else the setting's.")] = None,
     top_k: TopK = None,
     document: Document = None,
     meta: Meta = None,
@@ -108,21 +110,31 @@ def ask(
     """Answer a question with citations that are checked against the page."""
     from generation import answer, to_json
 
+    if files and (document or meta):
+        raise typer.BadParameter(
+            "--document and --meta choose from a collection; with files there is nothing to choose"
+        )
+    if password and not files:
+        raise typer.BadParameter(
+            "--password opens files named here; those of a collection got it when they were ingested"
+        )
+    among = None
+    if files:
+        collection = collection or FILES
+        among = _take_in(files, collection, data_dir, password, quiet)
     with open_library(data_dir, top_k=top_k, model=model) as library:
-        name = (collection or FILES) if files else collection
-        where = _take_in(library, files, name, password, quiet) if files else _where(library, name, document, meta)
         found = answer(
             question,
-            library.retriever(name),
+            library.retriever(collection),
             open_answer_model(library),
             k=library.settings.top_k,
-            where=where,
+            where=among or _where(library, collection, document, meta),
             images=library,
         )
         if as_json:
             output.json_document(to_json(found))
         else:
-            _show_answer(found)
+            _show_answer(found, quiet)
         _images(library, _cited(found), save_image, open_image)
 
 
@@ -134,41 +146,51 @@ def open_answer_model(library: Library) -> Any:
     return open_model(library.settings.model, analyzer=analyzer(), encoder=library.text_encoder())
 
 
-def _take_in(
-    library: Library, files: Sequence[Path], collection: str | None, password: str | None, quiet: bool
-) -> Where:
-    from api.cli.progress import watching
+def _take_in(files: Sequence[Path], collection: str, data_dir: Path | None, password: str | None, quiet: bool) -> Where:
+    """The files, ingested; a library of its own, so that nothing is answered from a half of them after Ctrl-C."""
+    from api.cli.progress import working
     from folioscope.domain import Where
     from folioscope.errors import DocumentError
 
-    with watching(library, quiet):
-        report = library.ingest(files, collection=collection, password=password)
+    with working(data_dir) as work, work.shown(quiet):
+        report = work.library.ingest(files, collection=collection, password=password)
     for outcome in report.failed:
         assert outcome.problem is not None
-        print(f"{outcome.filename}: {outcome.problem.message}", file=sys.stderr)
+        say(f"{outcome.filename}: {outcome.problem.message}")
     readable = frozenset(o.document_id for o in report.outcomes if o.status in ("ready", "duplicate"))
     if not readable:
         raise DocumentError("None of the files could be read.")
     return Where(readable)
 
 
-def _show_answer(found: Answer) -> None:
+def _show_answer(found: Answer, quiet: bool) -> None:
     if found.status == "not_found":
-        output.text("The pages that were found don't say.")
-    for segment in found.segments:
-        marks = "".join(f"[{number}]" for number in segment.citations)
-        output.text(f"{segment.text} {marks}".rstrip())
-    if found.citations:
+        _show_nothing_found(found)
+    else:
+        for segment in found.segments:
+            marks = "".join(f"[{number}]" for number in segment.citations)
+            *lines, last = segment.text.splitlines() or [""]
+            for line in lines:
+                output.text(line)
+            output.text(f"{last} {marks}".rstrip())
         output.text()
-    for citation in found.citations:
-        where = f"{citation.document.filename}, page {citation.page}"
-        output.text(f"[{citation.index}] {where} ({citation.quote_status}): “{' '.join(citation.quote.split())}”")
-    if found.status == "not_found":
-        for hit in found.pages_used:
-            output.text(f"  looked at: {hit.document.filename}, page {hit.page}")
+        for citation in found.citations:
+            where = f"{citation.document.filename}, page {citation.page}"
+            output.text(f"[{citation.index}] {where} ({citation.quote_status}): “{citation.quote.strip()}”")
     for warning in found.warnings:
-        print(f"note: {warning}", file=sys.stderr)
-    print(f"model: {found.model}; {found.took_ms:.0f} ms", file=sys.stderr)
+        say(f"note: {warning}")
+    if not quiet:
+        say(f"model: {found.model}; {found.took_ms:.0f} ms")
+
+
+def _show_nothing_found(found: Answer) -> None:
+    """What the model drafted without support is not shown."""
+    if not found.pages_used:
+        output.text("No page was found that has to do with the question.")
+        return
+    output.text("The pages that were found don't say.")
+    for hit in found.pages_used:
+        output.text(f"  looked at: {hit.document.filename}, page {hit.page}")
 
 
 def _cited(found: Answer) -> list[tuple[PageKey, list[Box]]]:
@@ -188,6 +210,6 @@ def _images(library: Library, pages: Sequence[tuple[PageKey, Sequence[Box]]], sa
     for number, (key, boxes) in enumerate(pages, 1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
         save(draw(library.image(key), boxes), path)
-        print(f"highlighted page: {path}", file=sys.stderr)
+        say(f"highlighted page: {path}")
         if show and number == 1:
             typer.launch(str(path))

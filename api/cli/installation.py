@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from api.cli import output
-from api.cli.options import AsJson, DataDir, open_library
+from api.cli.options import AsJson, DataDir
+from api.cli.output import say
 
 DEMO = "demo"
 
@@ -26,27 +25,32 @@ def demo(data_dir: DataDir = None) -> None:
     """Take the bundled sample documents in, ask a question, show the cited answer and where its page image lies."""
     from api import samples
     from api.cli.ask import ask
-    from api.cli.progress import watching
+    from api.cli.progress import working
 
-    with samples.folder() as folder:
-        with open_library(data_dir) as library:
-            print(f"taking in {len(list(folder.glob('*.pdf')))} sample documents …", file=sys.stderr)
-            with watching(library, quiet=False):
-                report = library.ingest([folder], collection=DEMO, wait=True)
-            for outcome in report.outcomes:
-                print(f"  {outcome.filename}: {outcome.status}, {outcome.pages} pages", file=sys.stderr)
-            image = library.folder / "demo.png"
-        question = samples.questions()[0].question
-        output.text(f"\n? {question}\n")
-        ask(question, collection=DEMO, data_dir=data_dir, save_image=image)
-    print('\nAsk your own: folioscope ingest PATH… && folioscope ask "…"', file=sys.stderr)
+    with samples.folder() as folder, working(data_dir) as work:
+        say(f"taking in {len(list(folder.glob('*.pdf')))} sample documents …")
+        with work.shown(quiet=False):
+            report = work.library.ingest([folder], collection=DEMO, wait=True)
+        for outcome in report.outcomes:
+            say(f"  {outcome.filename}: {outcome.status}, {outcome.pages} pages")
+        image = work.library.folder / "demo.png"
+    question = samples.questions()[0].question
+    output.text()
+    output.text(f"? {question}")
+    output.text()
+    ask(question, collection=DEMO, data_dir=data_dir, save_image=image)
+    say("")
+    say('Ask your own: folioscope ingest PATH… && folioscope ask "…"')
 
 
-def version() -> None:
+def version(as_json: AsJson = False) -> None:
     """Print the version."""
     from folioscope import __version__
 
-    print(f"folioscope {__version__}")
+    if as_json:
+        output.json_document({"name": "folioscope", "version": __version__})
+    else:
+        output.text(f"folioscope {__version__}")
 
 
 # --- config ---------------------------------------------------------------------------------------------------------
@@ -71,7 +75,11 @@ def config_show(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         output.json_document(rows)
         return
-    output.table(["setting", "value", "from", "what"], [[str(cell) for cell in row.values()] for row in rows])
+    output.table(["setting", "value", "from", "what"], [[_as_text(cell) for cell in row.values()] for row in rows])
+
+
+def _as_text(value: object) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _shown(name: str, value: object) -> object:
@@ -88,7 +96,7 @@ def config_path() -> None:
     """Where the settings file is looked for."""
     from folioscope import settings
 
-    print(settings.config_path())
+    output.text(str(settings.config_path()))
 
 
 # --- doctor ---------------------------------------------------------------------------------------------------------

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from api.cli import output
-from api.cli.options import AsJson, CollectionName, DataDir, Meta, Password, Quiet, open_library, parse_meta
+from api.cli.exits import SOME_FAILED
+from api.cli.options import (
+    AsJson,
+    CollectionName,
+    DataDir,
+    OcrEngine,
+    OcrLanguages,
+    Password,
+    Quiet,
+    Tags,
+    Wait,
+    open_library,
+    parse_meta,
+)
+from api.cli.output import say
 
 if TYPE_CHECKING:
+    from api.cli.progress import Counter, Work
     from folioscope.domain import Document
     from ingest import Library, Outcome, Report
+    from ingest.catalog import Job
 
-SOME_FAILED = 4
-INTERRUPTED = 130
+GO_ON = "`folioscope jobs watch`"
 
 docs = typer.Typer(help="Documents of a collection.", no_args_is_help=True)
 collections = typer.Typer(help="Collections: documents searched together.", no_args_is_help=True)
 jobs = typer.Typer(help="What was ingested, how far it is, and going on with it.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="DOCUMENT", help="Its id or file name.")]
+CollectionArgument = Annotated[str, typer.Argument(metavar="NAME", help="The collection's name.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,35 +48,42 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders: PDFs and images.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders: PDFs and images.")],
     collection: CollectionName = None,
     data_dir: DataDir = None,
     password: Password = None,
-    meta: Meta = None,
-    ocr: Annotated[str | None, typer.Option(help="auto, tesseract, rapidocr or off.")] = None,
-    ocr_languages: Annotated[str | None, typer.Option(help="Tesseract's codes, such as eng+deu.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Documents read at the same time.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Return only when the slower channels are filled, too.")] = False,
+    meta: Tags = None,
+    ocr: OcrEngine = None,
+    ocr_languages: OcrLanguages = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="NUMBER", min=1, help="Documents read at the same time.")
+    ] = None,
+    wait: Wait = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Take documents in. They can be searched as soon as this returns; slower channels fill in behind."""
-    from api.cli.progress import watching
+    """Take documents in. They can be searched as soon as this returns; slower channels fill in behind.
+
+    With --json: one line of JSON for each file.
+    """
+    from api.cli.progress import working
 
     tags = parse_meta(meta)
-    with open_library(data_dir, ocr=ocr, ocr_languages=ocr_languages, workers=workers) as library:
-        with watching(library, quiet) as counter:
-            report = library.ingest(paths, collection=collection, password=password, metadata=tags, wait=wait)
-            stopped = library.pipeline.stopping
-        seconds, pages = counter.seconds, counter.pages
-        if as_json:
-            for outcome in report.outcomes:
-                output.line(_outcome(outcome))
-        if not quiet:
-            _summary(library, report, pages, seconds, stopped)
-    if stopped:
-        raise typer.Exit(INTERRUPTED)
-    if report.failed:
+    flags = {"ocr": ocr, "ocr_languages": ocr_languages, "workers": workers}
+    with working(data_dir, go_on=f"{GO_ON} or the same command", **flags) as work:
+        with work.shown(quiet):
+            report = work.library.ingest(paths, collection=collection, password=password, metadata=tags, wait=wait)
+        _tell(work, report, as_json, quiet)
+
+
+def _tell(work: Work, report: Report, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        for outcome in report.outcomes:
+            output.line(_outcome(outcome))
+    if not quiet:
+        _summary(report, work.counter)
+        _say_channels(work.library)
+    if report.failed and not work.stopped:
         raise typer.Exit(SOME_FAILED)
 
 
@@ -80,36 +102,30 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     return row
 
 
-def _summary(library: Library, report: Report, pages: int, seconds: float, stopped: bool) -> None:
+def _summary(report: Report, counter: Counter) -> None:
     counts: dict[str, int] = {}
     for outcome in report.outcomes:
         counts[outcome.status] = counts.get(outcome.status, 0) + 1
     counted = ", ".join(f"{number} {status}" for status, number in counts.items()) or "nothing"
     skipped = f"; {report.skipped} other files skipped" if report.skipped else ""
-    _say(f"{counted}: {pages} pages in {seconds:.1f} s ({pages / max(seconds, 1e-9):.0f} pages/s){skipped}")
+    pages, seconds = counter.pages, counter.seconds
+    say(f"{counted}: {pages} pages in {seconds:.1f} s ({pages / max(seconds, 1e-9):.0f} pages/s){skipped}")
     for outcome in report.outcomes:
         if outcome.problem:
-            _say(f"  {outcome.status}: {outcome.filename}: {outcome.problem.message} [{outcome.problem.code}]")
+            say(f"  {outcome.status}: {outcome.filename}: {outcome.problem.message} [{outcome.problem.code}]")
         elif outcome.page_problems:
-            _say(f"  {outcome.page_problems} of {outcome.pages} pages could not be read: {outcome.filename}")
-    if stopped:
-        _say("stopped; go on with `folioscope jobs watch` or the same command")
-    _say_channels(library)
+            say(f"  {outcome.page_problems} of {outcome.pages} pages could not be read: {outcome.filename}")
 
 
 def _say_channels(library: Library) -> None:
     for name, coverage in library.channel_coverage().items():
         if name in library.unavailable:
-            _say(f"the {name} channel is off: {library.unavailable[name]}")
+            say(f"the {name} channel is off: {library.unavailable[name]}")
         elif coverage.done < coverage.total:
-            _say(
+            say(
                 f"the {name} channel has {coverage.done} of {coverage.total} pages; "
                 "the next ingest or `folioscope jobs watch` goes on with it"
             )
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 # --- docs -----------------------------------------------------------------------------------------------------------
@@ -175,49 +191,47 @@ def docs_show(name: Name, collection: CollectionName = None, data_dir: DataDir =
 
 @docs.command("rm")
 def docs_rm(
-    names: Annotated[list[str], typer.Argument(metavar="DOCUMENT...", help="Ids or file names.")],
+    names: Annotated[list[str], typer.Argument(metavar="DOCUMENT", help="Ids or file names.")],
     collection: CollectionName = None,
     data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Delete documents: vectors, words, page images and the stored file."""
     with open_library(data_dir) as library:
-        for document in [library.document(name, collection) for name in names]:
+        documents = [library.document(name, collection) for name in names]
+        for document in documents:
             library.remove(document.id, collection)
-            _say(f"deleted {document.filename} ({document.id})")
+            say(f"deleted {document.filename} ({document.id})")
+        if as_json:
+            output.json_document([{"id": document.id, "filename": document.filename} for document in documents])
 
 
 @docs.command("reingest")
 def docs_reingest(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[DOCUMENT]...", help="Ids or file names.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="DOCUMENT", help="Ids or file names.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every document of the collection.")] = False,
     collection: CollectionName = None,
     data_dir: DataDir = None,
     password: Password = None,
-    ocr: Annotated[str | None, typer.Option(help="auto, tesseract, rapidocr or off.")] = None,
-    ocr_languages: Annotated[str | None, typer.Option(help="Tesseract's codes, such as eng+deu.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Return only when the slower channels are filled, too.")] = False,
+    ocr: OcrEngine = None,
+    ocr_languages: OcrLanguages = None,
+    wait: Wait = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read documents again from their stored originals; the new version replaces the old one in one switch."""
-    from api.cli.progress import watching
+    """Read documents again from their stored originals; the new version replaces the old one in one switch.
+
+    With --json: one line of JSON for each document.
+    """
+    from api.cli.progress import working
 
     if bool(names) == everything:
         raise typer.BadParameter("name documents, or say --all")
-    with open_library(data_dir, ocr=ocr, ocr_languages=ocr_languages) as library:
-        with watching(library, quiet) as counter:
-            chosen = names or [document.id for document in library.documents(collection)]
-            report = library.reingest(chosen, collection=collection, password=password, wait=wait)
-            stopped = library.pipeline.stopping
-        if as_json:
-            for outcome in report.outcomes:
-                output.line(_outcome(outcome))
-        if not quiet:
-            _summary(library, report, counter.pages, counter.seconds, stopped)
-    if stopped:
-        raise typer.Exit(INTERRUPTED)
-    if report.failed:
-        raise typer.Exit(SOME_FAILED)
+    with working(data_dir, go_on=GO_ON, ocr=ocr, ocr_languages=ocr_languages) as work:
+        with work.shown(quiet):
+            chosen = names or [document.id for document in work.library.documents(collection)]
+            report = work.library.reingest(chosen, collection=collection, password=password, wait=wait)
+        _tell(work, report, as_json, quiet)
 
 
 # --- collections ----------------------------------------------------------------------------------------------------
@@ -242,25 +256,32 @@ def collections_ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             return
         output.table(
             ["name", "documents", "channels", "created"],
-            [[r["name"], str(r["documents"]), ", ".join(r["channels"]), r["created"]] for r in rows],
+            [[r["name"], str(r["documents"]), ", ".join(r["channels"]), _time(r["created"])] for r in rows],
         )
 
 
 @collections.command("create")
 def collections_create(
-    name: str,
-    channel: Annotated[list[str] | None, typer.Option(help="lexical, semantic; may be repeated.")] = None,
+    name: CollectionArgument,
+    channel: Annotated[
+        list[str] | None, typer.Option(metavar="CHANNEL", help="lexical or semantic; may be repeated.")
+    ] = None,
     data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a collection."""
     with open_library(data_dir) as library:
         made = library.create_collection(name, channel)
-        _say(f"{made.name}: {', '.join(recipe.name for recipe in made.channels)}")
+        channels = [entry.name for entry in made.channels if entry.active]
+        if as_json:
+            output.json_document({"id": made.id, "name": made.name, "channels": channels})
+        else:
+            say(f"collection {made.name} with the channels {', '.join(channels)}")
 
 
 @collections.command("rm")
 def collections_rm(
-    name: str,
+    name: CollectionArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -268,21 +289,22 @@ def collections_rm(
     with open_library(data_dir) as library:
         documents = library.documents(name)
         if documents and not yes:
-            typer.confirm(f"Delete {name} with {len(documents)} documents?", abort=True, err=True)
+            typer.confirm(output.clean(f"Delete {name} with {len(documents)} documents?"), abort=True, err=True)
         library.remove_collection(name)
-        _say(f"deleted {name}")
+        say(f"deleted {name}")
 
 
 @collections.command("rebuild")
 def collections_rebuild(name: CollectionName = None, data_dir: DataDir = None, quiet: Quiet = False) -> None:
     """Make a collection's indexes anew from its stored words: after a change of encoder, or when one is damaged."""
-    from api.cli.progress import watching
+    from api.cli.progress import working
 
-    with open_library(data_dir) as library, watching(library, quiet) as counter:
-        library.rebuild(name)
+    with working(data_dir, go_on=GO_ON) as work:
+        with work.shown(quiet):
+            work.library.rebuild(name)
         if not quiet:
-            _say(f"{counter.filled} pages taken in anew")
-            _say_channels(library)
+            say(f"{work.counter.filled} pages taken in anew")
+            _say_channels(work.library)
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------------
@@ -311,36 +333,48 @@ def jobs_ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             )
             return
         output.table(
-            ["id", "kind", "collection", "state", "ready", "failed", "outstanding", "created"],
-            [
-                [j.id, j.kind, j.collection, j.state, str(j.ready), str(j.failed), str(j.outstanding), j.created]
-                for j in found
-            ],
+            ["id", "kind", "collection", "state", "documents", "created"],
+            [[job.id, job.kind, job.collection, job.state, _counts(job), _time(job.created)] for job in found],
         )
+
+
+def _counts(job: Job) -> str:
+    counts = {"ready": job.ready, "failed": job.failed, "left": job.outstanding}
+    return ", ".join(f"{number} {state}" for state, number in counts.items() if number) or "none"
 
 
 @jobs.command("watch")
 def jobs_watch(data_dir: DataDir = None, quiet: Quiet = False) -> None:
     """Go on with whatever is outstanding, slower channels included, and show how it comes along."""
-    from api.cli.progress import watching
+    from api.cli.progress import working
 
-    with open_library(data_dir) as library:
-        with watching(library, quiet) as counter:
-            library.run_outstanding()
-            stopped = library.pipeline.stopping
+    with working(data_dir, go_on=GO_ON) as work:
+        with work.shown(quiet):
+            work.library.run_outstanding()
         if not quiet:
-            _say(
-                f"{counter.ready} documents ready, {counter.failed} failed, {counter.pages} pages read, "
-                f"{counter.filled} pages taken in by slower channels in {counter.seconds:.1f} s"
+            done = work.counter
+            say(
+                f"{done.ready} documents ready, {done.failed} failed, {done.pages} pages read, "
+                f"{done.filled} pages taken in by slower channels in {done.seconds:.1f} s"
             )
-            _say_channels(library)
-    if stopped:
-        _say("stopped; go on with `folioscope jobs watch`")
-        raise typer.Exit(INTERRUPTED)
+            _say_channels(work.library)
 
 
 @jobs.command("cancel")
-def jobs_cancel(job: Annotated[str, typer.Argument(metavar="JOB")], data_dir: DataDir = None) -> None:
+def jobs_cancel(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `folioscope jobs ls` shows it.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
     """Give up what a job has not read yet; documents that are ready stay."""
     with open_library(data_dir) as library:
-        _say(f"{library.cancel(job)} documents given up")
+        cancelled = library.cancel(job)
+        if as_json:
+            output.json_document({"id": job, "cancelled": cancelled})
+        else:
+            say(f"{cancelled} documents given up")
+
+
+def _time(created: str) -> str:
+    """To the minute, UTC: for tables."""
+    return created[:16].replace("T", " ")

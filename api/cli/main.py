@@ -1,6 +1,5 @@
-"""The command line. Results go to stdout, progress and errors to stderr.
+"""The command line. Results go to stdout, progress and errors to stderr; exit codes stand in `api.cli.exits`.
 
-Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 some documents failed, 5 back end unavailable, 130 interrupted.
 Nothing heavy is imported until a command needs it.
 """
 
@@ -11,7 +10,7 @@ import sys
 
 import typer
 
-from api.cli import ask, images, installation, library, models
+from api.cli import ask, exits, images, installation, library, models, output
 
 app = typer.Typer(
     name="folioscope",
@@ -26,8 +25,6 @@ ask.add_to(app)
 images.add_to(app)
 models.add_to(app)
 
-OK, FAILURE, USAGE, NOT_FOUND, SOME_FAILED, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
-
 
 def main() -> None:
     """Run a command; every error of ours becomes a sentence on stderr and an exit code."""
@@ -36,25 +33,12 @@ def main() -> None:
     try:
         app(prog_name="folioscope")
     except FolioscopeError as error:
-        print(f"folioscope: {error}", file=sys.stderr)
-        sys.exit(exit_code(error))
+        output.say(f"folioscope: {error}")
+        sys.exit(exits.exit_code(error))
     except KeyboardInterrupt:
-        print("folioscope: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        output.say("folioscope: interrupted")
+        sys.exit(exits.INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing is left to say, not even at interpreter exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILURE)
-
-
-def exit_code(error: Exception) -> int:
-    """The exit code of an error of ours."""
-    from folioscope import errors
-
-    if isinstance(error, errors.NotFoundError):
-        return NOT_FOUND
-    if isinstance(error, errors.ConfigError | errors.QueryError):
-        return USAGE
-    if isinstance(error, errors.StorageError | errors.ChannelUnavailable | errors.ModelUnavailable):
-        return UNAVAILABLE
-    return FAILURE
+        sys.exit(exits.FAILURE)

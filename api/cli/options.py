@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,22 +12,40 @@ if TYPE_CHECKING:
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="The folder where everything lives (else FOLIOSCOPE_DATA_DIR)."),
+    typer.Option("--data-dir", metavar="FOLDER", help="Where everything lives (else FOLIOSCOPE_DATA_DIR)."),
 ]
-CollectionName = Annotated[str | None, typer.Option("--collection", "-c", help="The collection; else the setting's.")]
-TopK = Annotated[int | None, typer.Option("-k", "--top-k", min=1, max=100, help="How many pages.")]
+CollectionName = Annotated[
+    str | None, typer.Option("--collection", "-c", metavar="NAME", help="Which collection; else the setting's.")
+]
+TopK = Annotated[int | None, typer.Option("-k", "--top-k", metavar="NUMBER", min=1, max=100, help="How many pages.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-Password = Annotated[str | None, typer.Option("--password", help="Opens encrypted PDFs. Kept, to draw pages later.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary on stderr.")]
+Password = Annotated[
+    str | None, typer.Option("--password", metavar="TEXT", help="Opens encrypted PDFs. Kept, to draw pages later.")
+]
 Document = Annotated[
-    list[str] | None, typer.Option("--document", "-d", help="Only in this document (id or file name); may be repeated.")
+    list[str] | None,
+    typer.Option("--document", "-d", metavar="DOCUMENT", help="Only in this one (id or file name); may be repeated."),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--meta", metavar="KEY=VALUE", help="Tags the documents, to filter by later; may be repeated."),
 ]
 Meta = Annotated[
     list[str] | None,
-    typer.Option("--meta", help="key=value; may be repeated. On ingest it tags, on search it filters."),
+    typer.Option("--meta", metavar="KEY=VALUE", help="Only in documents tagged so on ingest; may be repeated."),
 ]
+OcrEngine = Annotated[
+    Literal["auto", "tesseract", "rapidocr", "off"] | None,
+    typer.Option("--ocr", help="What reads scans; auto: tesseract where it is installed, else rapidocr."),
+]
+OcrLanguages = Annotated[
+    str | None, typer.Option("--ocr-languages", metavar="CODES", help="Tesseract's codes, such as eng+deu.")
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Return only when the slower channels are filled, too.")]
 SaveImage = Annotated[
-    Path | None, typer.Option("--save-image", help="Write the highlighted page here (.png, .jpg, .webp).")
+    Path | None,
+    typer.Option("--save-image", metavar="FILE", help="Write the highlighted page here (.png, .jpg, .webp)."),
 ]
 OpenImage = Annotated[bool, typer.Option("--open-image", help="Show the highlighted page in the system's viewer.")]
 

@@ -1,6 +1,7 @@
-"""Progress on stderr: bars in a terminal, nothing elsewhere; and Ctrl-C.
+"""A library at work: progress on stderr (a line that moves in a terminal, nothing elsewhere) and Ctrl-C.
 
-The first Ctrl-C lets the current pages finish and says how to go on, the second leaves at once.
+The first Ctrl-C lets the current pages finish and says how to go on; the second leaves at once, also while the library
+is being closed.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import typer
+
+from api.cli.exits import INTERRUPTED
+from api.cli.options import open_library
+from api.cli.output import say
+
 if TYPE_CHECKING:
     from ingest import Event, Library
-
-INTERRUPTED = 130
 
 
 class Counter:
@@ -62,23 +68,61 @@ class Counter:
         return time.monotonic() - self.started
 
 
-@contextmanager
-def watching(library: Library, quiet: bool) -> Iterator[Counter]:
-    """Show what the library does until the block ends."""
-    counter = Counter()
-    library.listen(counter)
-    with _stop_on_interrupt(library):
+class Work:
+    """A library that works for a command. ``stopped``: Ctrl-C was pressed."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.counter = Counter()
+        self.stopped = False
+        library.listen(self._on_event)
+
+    def _on_event(self, event: Event) -> None:
+        self.counter(event)
+        if self.stopped:  # a library that was just about to start its jobs forgets that it was stopped
+            self.library.stop()
+
+    def on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """The signal's handler; it writes past Python's buffers, which the interrupted code may be in the middle of."""
+        if self.stopped:
+            if sys.stderr.isatty():
+                os.write(2, b"\x1b[?25h\n")  # the moving line hides the cursor
+            os._exit(INTERRUPTED)  # the children die with this process; what is durable stays
+        self.stopped = True
+        os.write(2, "\nfinishing the current pages (Ctrl-C again leaves at once) …\n".encode())
+        self.library.stop()
+
+    @contextmanager
+    def shown(self, quiet: bool) -> Iterator[None]:
+        """Show how it comes along until the block ends."""
         if quiet or not sys.stderr.isatty():
-            yield counter
+            yield
             return
         done = threading.Event()
-        painter = threading.Thread(target=_paint, args=(counter, library, done), daemon=True)
+        painter = threading.Thread(target=_paint, args=(self.counter, self.library, done), daemon=True)
         painter.start()
         try:
-            yield counter
+            yield
         finally:
             done.set()
             painter.join()
+
+
+@contextmanager
+def working(data_dir: Path | None, *, go_on: str = "the same command", **flags: object) -> Iterator[Work]:
+    """Open the library and close it; a command that was stopped ends here, with what to do to ``go_on``."""
+    library = open_library(data_dir, **flags)
+    work = Work(library)
+    before = signal.signal(signal.SIGINT, work.on_interrupt)
+    try:
+        with library:
+            yield work
+    finally:
+        if not work.stopped:
+            signal.signal(signal.SIGINT, before)
+    if work.stopped:
+        say(f"stopped; go on with {go_on}")
+        raise typer.Exit(INTERRUPTED)
 
 
 def _paint(counter: Counter, library: Library, done: threading.Event) -> None:
@@ -88,26 +132,14 @@ def _paint(counter: Counter, library: Library, done: threading.Event) -> None:
     with console.status("reading …") as status:
         while not done.wait(0.2):
             rate = counter.pages / counter.seconds if counter.seconds else 0.0
-            parts = [f"{counter.ready + counter.failed} of {counter.documents} documents"]
-            parts.append(f"{counter.pages} pages, {rate:.0f} pages/s")
+            parts = []
+            if counter.documents:
+                parts.append(f"{counter.ready + counter.failed} of {counter.documents} documents")
+            if counter.pages:
+                parts.append(f"{counter.pages} pages, {rate:.0f} pages/s")
             if counter.failed:
                 parts.append(f"{counter.failed} failed")
             for name, coverage in library.channel_coverage().items():
                 if coverage.done < coverage.total:
                     parts.append(f"{name} {coverage.share:.0%}")
-            status.update(" · ".join(parts))
-
-
-@contextmanager
-def _stop_on_interrupt(library: Library) -> Iterator[None]:
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if library.pipeline.stopping:
-            os._exit(INTERRUPTED)  # the children die with their pipe; what is durable stays
-        print("\nfinishing the current pages (Ctrl-C again leaves at once) …", file=sys.stderr)
-        library.stop()
-
-    before = signal.signal(signal.SIGINT, on_signal)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+            status.update(" · ".join(parts) or "reading …")

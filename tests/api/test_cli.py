@@ -5,22 +5,31 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from PIL import Image, ImageDraw
+
+from api.cli import options, output
+from api.cli.ask import _show_answer
+from folioscope import __version__
+from folioscope.domain import Answer, DocumentRef, PageHit, Segment
+from folioscope.settings import Settings
 
 MakePdf = Callable[..., Path]
 PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a command on a data folder of the test's own; ``code`` is the exit code expected."""
-    env = {
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Of a command on a data folder of the test's own."""
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith("FOLIOSCOPE_")},
         "FOLIOSCOPE_DATA_DIR": str(tmp_path / "data"),
         "FOLIOSCOPE_CONFIG": str(tmp_path / "folioscope.toml"),
@@ -29,15 +38,54 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         "TERM": "dumb",
     }
 
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command; ``code`` is the exit code expected."""
+
     def command(*arguments: str | Path, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [*PROGRAM, *map(str, arguments)], env={**env, **more}, capture_output=True, text=True, timeout=120
+            [*PROGRAM, *map(str, arguments)], env={**environment, **more}, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done
 
     return command
+
+
+@pytest.fixture
+def interrupt(environment: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command and press Ctrl-C, once or more ``times``, ``when`` its data folder says so."""
+
+    def command(*arguments: str | Path, when: Callable[[Path], bool], times: int = 1, **more: str):
+        program = [*PROGRAM, *map(str, arguments)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(program, env={**environment, **more}, stdout=pipe, stderr=pipe, text=True) as process:
+            deadline = time.monotonic() + 60
+            while not when(tmp_path / "data") and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            for _ in range(times):
+                process.send_signal(signal.SIGINT)
+                time.sleep(1 if times > 1 else 0)
+            out, said = process.communicate(timeout=60)
+        assert "Traceback" not in said, said
+        return subprocess.CompletedProcess(program, process.returncode, out, said)
+
+    return command
+
+
+@pytest.fixture
+def make_scan(tmp_path: Path) -> Callable[[str], Path]:
+    """A PDF of one page that is a picture of words."""
+
+    def make(name: str) -> Path:
+        image = Image.new("L", (800, 1000), 255)
+        ImageDraw.Draw(image).text((100, 100), "words in a picture", fill=0)
+        image.save(tmp_path / name)
+        return tmp_path / name
+
+    return make
 
 
 def test_from_a_folder_to_a_cited_answer(run, make_pdf: MakePdf, tmp_path: Path) -> None:
@@ -126,6 +174,9 @@ def test_collections(run, make_pdf: MakePdf) -> None:
         (["docs", "show", "x"], 3, "no collection"),
         (["ingest", "x.pdf", "--ocr", "magic"], 2, "'magic'"),
         (["search", "x", "-k", "0"], 2, "greater than or equal"),
+        (["ask", "x", "a.pdf", "-d", "b.pdf"], 2, "--document and --meta"),
+        (["ask", "x", "a.pdf", "--meta", "year=2024"], 2, "--document and --meta"),
+        (["ask", "x", "--password", "secret"], 2, "--password opens files named"),
     ],
 )
 def test_bad_input_is_a_sentence_and_an_exit_code(run, arguments: list[str], code: int, says: str) -> None:
@@ -206,34 +257,131 @@ def test_completion_is_offered(run) -> None:
     assert "_FOLIOSCOPE_COMPLETE" in script
 
 
-def test_interrupted_once_it_finishes_pages_and_says_how_to_go_on(tmp_path: Path, make_pdf: MakePdf) -> None:
+def test_nothing_that_steers_a_terminal_is_printed(run, make_pdf: MakePdf, tmp_path: Path) -> None:
+    good = make_pdf("docs/plain.pdf", ["A sentence about herons."])
+    good.rename(good.with_name("a\x1b]0;title\x07b\x9b2Jc\nd.pdf"))
+    (tmp_path / "docs/e\x1b[31mf.pdf").write_bytes(b"%PDF-1.7 nonsense")
+    said = ""
+    for command, code in [
+        (["ingest", tmp_path / "docs"], 4),
+        (["docs", "ls"], 0),
+        (["jobs", "ls"], 0),
+        (["search", "herons"], 0),
+        (["ask", "What is said about herons?"], 0),
+        (["ask", "herons?", tmp_path / "docs/e\x1b[31mf.pdf"], 1),
+        (["docs", "show", "a\x1b]0;title\x07b\x9b2Jc\nd.pdf"], 0),
+        (["docs", "show", "no\x1b[31m.pdf"], 3),
+        (["docs", "rm", "e\x1b[31mf.pdf"], 0),
+    ]:
+        done = run(*command, code=code)
+        said += done.stdout + done.stderr
+    assert {ch for ch in said if not ch.isprintable()} <= {"\n", "\t"}
+    assert "a]0;titleb2Jc d.pdf" in said
+    assert "e[31mf.pdf" in said
+    (left,) = json.loads(run("docs", "ls", "--json").stdout)
+    assert left["filename"] == "a\x1b]0;title\x07b\x9b2Jc\nd.pdf"
+
+
+def test_tables_in_a_terminal_are_clean_and_keep_the_ids_whole(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    output.table(["id", "file"], [["doc_0123456789abcdef0123", "a\x1b[2J\nfile with a long name.pdf"]])
+    shown = capsys.readouterr().out
+    assert "doc_0123456789abcdef0123" in shown
+    assert "\x1b" not in shown
+    assert "".join(line[24:].strip() for line in shown.splitlines()[1:]).replace(" ", "") == "a[2Jfilewithalongname.pdf"
+
+
+def test_what_the_model_could_not_support_is_not_shown(capsys) -> None:
+    page = PageHit(1, DocumentRef("doc_1", 1, "a.pdf", 3), 2, 0.5, {})
+    found = Answer("?", "not_found", (Segment("The moon is made of cheese."),), (), (page,), "m")
+    _show_answer(found, quiet=True)
+    assert capsys.readouterr().out == "The pages that were found don't say.\n  looked at: a.pdf, page 2\n"
+
+
+def test_the_engines_offered_for_ocr_are_those_of_the_setting() -> None:
+    offered, _none = get_args(get_args(options.OcrEngine)[0])
+    assert get_args(offered) == get_args(Settings.model_fields["ocr"].annotation)
+
+
+def test_what_changes_something_says_so_in_json(run, make_pdf: MakePdf) -> None:
+    assert json.loads(run("version", "--json").stdout) == {"name": "folioscope", "version": __version__}
+    made = json.loads(run("collections", "create", "x", "--json").stdout)
+    assert (made["name"], made["channels"]) == ("x", ["lexical"])
+    run("ingest", make_pdf("a.pdf", ["Words."]), "-c", "x")
+    (job,) = json.loads(run("jobs", "ls", "--json").stdout)
+    assert json.loads(run("jobs", "cancel", job["id"], "--json").stdout) == {"id": job["id"], "cancelled": 0}
+    (gone,) = json.loads(run("docs", "rm", "a.pdf", "-c", "x", "--json").stdout)
+    assert gone["filename"] == "a.pdf"
+
+
+def test_interrupted_once_it_finishes_pages_and_says_how_to_go_on(run, interrupt, make_pdf: MakePdf) -> None:
     paths = [make_pdf(f"d{n}.pdf", [f"page {p} of {n}" for p in range(400)]) for n in range(8)]
-    env = {**os.environ, "FOLIOSCOPE_DATA_DIR": str(tmp_path / "data"), "FOLIOSCOPE_CHANNELS": "lexical"}
-    command = [*PROGRAM, "ingest", "--workers", "1", *map(str, paths)]
-    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
-        catalog = tmp_path / "data" / "catalog.sqlite"
-        deadline = time.monotonic() + 60
-        while not _any_page(catalog) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "folioscope jobs watch" in said
-    assert "Traceback" not in said
-    done = subprocess.run([*PROGRAM, "jobs", "watch"], env=env, capture_output=True, text=True, timeout=120, check=True)
-    assert "ready" in done.stderr
-    listed = subprocess.run([*PROGRAM, "docs", "ls", "--json"], env=env, capture_output=True, text=True, check=True)
-    documents = json.loads(listed.stdout)
+    done = interrupt("ingest", "--workers", "1", *paths, when=_any_page)
+    assert done.returncode == 130, done.stderr
+    assert "folioscope jobs watch" in done.stderr
+    assert "ready" in run("jobs", "watch").stderr
+    documents = json.loads(run("docs", "ls", "--json").stdout)
     assert {(document["status"], document["pages"]) for document in documents} == {("ready", 400)}
 
 
-def _any_page(catalog: Path) -> bool:
-    import sqlite3
+def test_interrupted_it_never_answers_from_what_happened_to_be_ready(run, interrupt, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"d{n}.pdf", [f"page {p} of {n}" for p in range(400)]) for n in range(4)]
+    done = interrupt("ask", "page 1?", *paths, when=_any_page, FOLIOSCOPE_WORKERS="1")
+    assert (done.returncode, done.stdout) == (130, ""), done.stderr
+    assert "the same command" in done.stderr
+    assert run("ask", "Which is page 7 of 3?", *paths).stdout
 
+    done = interrupt("collections", "rebuild", "-c", "files", when=_no_fill)
+    assert (done.returncode, done.stdout) == (130, ""), done.stderr
+    assert "folioscope jobs watch" in done.stderr
+    run("jobs", "watch")
+    documents = json.loads(run("docs", "ls", "-c", "files", "--json").stdout)
+    assert {document["coverage"]["lexical"]["done"] for document in documents} == {400}
+
+
+def test_interrupted_before_any_work_it_stops_as_well(interrupt, make_pdf: MakePdf) -> None:
+    paths = [make_pdf(f"d{n}.pdf", [f"page {p} of {n}" for p in range(400)]) for n in range(4)]
+    done = interrupt("ingest", "--json", *paths, when=lambda data: (data / "jobs.sqlite").exists())
+    assert done.returncode == 130, done.stderr
+    assert {json.loads(row)["status"] for row in done.stdout.splitlines()} != {"ready"}
+
+
+def test_interrupted_twice_it_leaves_at_once(interrupt, make_scan, tmp_path: Path) -> None:
+    slow = tmp_path / "bin/tesseract"
+    slow.parent.mkdir()
+    slow.write_text(
+        f"#!/bin/sh\ncase $1 in --list-langs) echo List; echo eng;; *) touch {tmp_path}/started; exec sleep 40; esac\n"
+    )
+    slow.chmod(0o755)
+    done = interrupt(
+        "ingest",
+        make_scan("scan.pdf"),
+        when=lambda _: (tmp_path / "started").exists(),
+        times=2,
+        PATH=f"{slow.parent}:{os.environ['PATH']}",
+        FOLIOSCOPE_OCR="tesseract",
+    )
+    assert done.returncode == 130, done.stderr
+    assert "Ctrl-C again" in done.stderr
+    assert "stopped" not in done.stderr
+
+
+def _any_page(data: Path) -> bool:
+    return _has(data, "pages")
+
+
+def _no_fill(data: Path) -> bool:
+    return not _has(data, "fills WHERE done > 0")
+
+
+def _has(data: Path, rows: str) -> bool:
+    catalog = data / "catalog.sqlite"
     if not catalog.exists():
         return False
     try:
         with sqlite3.connect(catalog) as db:
-            return bool(db.execute("SELECT 1 FROM pages LIMIT 1").fetchone())
+            return bool(db.execute(f"SELECT 1 FROM {rows} LIMIT 1").fetchone())
     except sqlite3.OperationalError:
         return False
