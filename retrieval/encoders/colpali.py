@@ -48,7 +48,7 @@ DEFAULT_MODEL = "ModernVBERT/colmodernvbert-merged"
 
 # GiB free on the device beside the weights -> pages through the model at once, to begin with.
 START_BATCH = ((64, 32), (32, 16), (16, 8), (8, 4), (4, 2))
-CPU_BATCH = 4  # a larger one is no faster there
+CPU_BATCH = 1  # a page of the default model takes many seconds there, so that more at once only come later
 GIB = 1 << 30
 
 

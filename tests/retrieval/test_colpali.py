@@ -252,6 +252,7 @@ def test_places_are_known_without_loading_weights(checkpoint):
 def test_running_out_of_memory_halves_the_batch_and_changes_nothing(encoder, rng, monkeypatch):
     torch, ours = import_torch(), encoder("colmodernvbert")
     images = [noise(rng, 96, 64) for _ in range(5)]
+    ours.batching.size = 4
     before = ours.encode_images(images)
     forward = ours._forward
 
