@@ -62,9 +62,12 @@ class MappedIndex:
             folders.check_space(self._folder, folders.RESERVE)
             made = [(key, labels(more), unit(_multi(v)), _stand_ins(_multi(v))) for key, v, more in points]
             with self._lock:
-                for key, marks, full, few in made:
-                    self._opened().append(key, marks, {"full": full, "pooled": few})
-                self._refresh()
+                store = self._opened()
+                try:
+                    for key, marks, full, few in made:
+                        store.append(key, marks, {"full": full, "pooled": few})
+                finally:
+                    self._refresh()
 
     def search(self, vector: Vector, limit: int, where: Where | None = None) -> list[ScoredPage]:
         """The nearest pages, best first, at most ``limit``; of equal scores any may come first."""

@@ -44,28 +44,27 @@ class RowStore:
         self._offsets = {name: [0] for name in self._names}  # of each page's first row, and the end
         self._pending: list[str] = []
         if not self._journal.exists():
+            if any(path.suffix != ".new" for path in folder.iterdir()):
+                raise ValueError("the journal is missing")
             self._write_journal(1, [])
         self._generation, self._written = self._replay()
         for name in self._names:
             self._trim(name)
         self._files: dict[str, IO[bytes]] = {name: self._path(name).open("r+b") for name in self._names}
 
-    def append(self, key: PageKey, marks: Iterable[str], parts: Mapping[str, NDArray[np.float32]]) -> int:
-        """Write a page's vectors, float32 [n, dim] for each file; the page's position. Replaces the key's page."""
+    def append(self, key: PageKey, marks: Iterable[str], parts: Mapping[str, NDArray[np.float32]]) -> None:
+        """Write a page's vectors, float32 [n, dim] for each file. Replaces the key's page."""
         for name in self._names:
             # Where the last page ends, not where the file does: a write that failed half-way may have left something.
             self._files[name].seek(self._offsets[name][-1] * self._type.itemsize)
             self._files[name].write(self._packed(*quantized(parts[name])))
-        place = self._add(key, marks, [len(parts[name]) for name in self._names])
-        self._pending.append(self._line(place))
-        return place
+        self._add(key, marks, [len(parts[name]) for name in self._names])
+        self._pending.append(self._line(self.places[key]))
 
-    def delete(self, document_id: str, version: int | None) -> list[int]:
-        """Forget a document's pages, of one version or of all; their positions."""
-        gone = self._drop(document_id, version)
-        if gone:
-            self._pending.append(json.dumps([document_id, version]))
-        return gone
+    def delete(self, document_id: str, version: int | None) -> None:
+        """Forget a document's pages, of one version or of all."""
+        self._drop(document_id, version)
+        self._pending.append(json.dumps([document_id, version]))
 
     def flush(self) -> None:
         """Returns when everything written so far survives a kill."""
@@ -125,16 +124,16 @@ class RowStore:
         for file in self._files.values():
             file.close()
 
-    def _add(self, key: PageKey, marks: Iterable[str], counts: Iterable[int]) -> int:
+    def _add(self, key: PageKey, marks: Iterable[str], counts: Iterable[int]) -> None:
         self.places[key] = len(self.entries)
         self.entries.append(Entry(key, frozenset(marks)))
         for name, count in zip(self._names, counts, strict=True):
             self._offsets[name].append(self._offsets[name][-1] + count)
-        return self.places[key]
 
-    def _drop(self, document_id: str, version: int | None) -> list[int]:
-        keys = [key for key in self.places if key.document_id == document_id and version in (None, key.version)]
-        return [self.places.pop(key) for key in keys]
+    def _drop(self, document_id: str, version: int | None) -> None:
+        for key in list(self.places):
+            if key.document_id == document_id and version in (None, key.version):
+                del self.places[key]
 
     def _packed(self, values: NDArray[np.int8], scales: NDArray[np.float16]) -> bytes:
         rows = np.empty(len(values), self._type)

@@ -189,11 +189,15 @@ def empty_journal(rows):
     (rows / "journal").write_text("")
 
 
+def lose_journal(rows):
+    (rows / "journal").unlink()
+
+
 def foreign_journal(rows):
     (rows / "journal").write_text(json.dumps([1, 2, 3]) + "\n")
 
 
-@pytest.mark.parametrize("damage", [cut_rows, lose_rows, garble_journal, empty_journal, foreign_journal])
+@pytest.mark.parametrize("damage", [cut_rows, lose_rows, garble_journal, empty_journal, lose_journal, foreign_journal])
 def test_damage_is_named(damage, tmp_path):
     filled(tmp_path / "index").close()
     damage(tmp_path / "index" / "rows")
@@ -207,6 +211,20 @@ def test_a_page_without_vectors_is_refused_and_harms_nothing(tmp_path):
     with pytest.raises(StorageError, match="can't be written"):
         index.upsert([(PageKey("doc_x", 1, 1), np.zeros((0, DIM), np.float32), {})])
     assert index.search(query(3), 1)[0].key == PageKey("doc_0", 1, 4)
+    index.close()
+
+
+def test_of_a_batch_that_fails_the_pages_before_are_found(tmp_path):
+    index = filled(tmp_path / "index")
+    narrow = np.ones((3, DIM - 1), np.float32)
+    with pytest.raises(StorageError, match="can't be written"):
+        index.upsert([(PageKey("doc_x", 1, 1), page(98), {}), (PageKey("doc_x", 1, 2), narrow, {})])
+    assert index.search(query(98), 1)[0].key == PageKey("doc_x", 1, 1)
+    index.upsert([(PageKey("doc_x", 1, 2), page(99), {})])
+    index.flush()
+    index.close()
+    index = MappedIndex(tmp_path / "index", PRINT)
+    assert [index.search(query(seed), 1)[0].key.number for seed in (98, 99)] == [1, 2]
     index.close()
 
 
