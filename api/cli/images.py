@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli import output
+from api.cli.exits import SOME_FAILED
 from api.cli.library import docs
 from api.cli.options import AsJson, CollectionName, DataDir, Password, open_library
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from folioscope.ports import PageIndex
     from ingest.sandbox import Sandbox
 
-SOME_FAILED = 4
 CHANNEL = "image"
 KEYS_AT_ONCE = 1000
 
@@ -106,7 +106,7 @@ def _stored(index: PageIndex, wanted: Sequence[PageKey]) -> tuple[list[PageKey],
 def label(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Images and PDFs.")],
     labels: Annotated[list[str], typer.Option("--label", "-l", help="What it may show; at least two.")],
-    model: Annotated[str | None, typer.Option(help="clip:… ; else a small CLIP.")] = None,
+    model: Annotated[str | None, typer.Option(help="clip:… ; else the setting image_model.")] = None,
     template: Annotated[str, typer.Option(help="Text around the label, which stands for {}.")] = "a photo of {}",
     password: Password = None,
     as_json: AsJson = False,
@@ -118,20 +118,21 @@ def label(
     from ingest.sandbox import Limits, Ocr, Sandbox
     from retrieval import open_encoder
     from retrieval.encoders.clip import ClipEncoder
-    from retrieval.encoders.models import DEFAULT_IMAGE_MODEL
     from retrieval.images import label_images
 
     if len(set(labels)) < 2 or "{}" not in template:
         raise ConfigError(
             "Labels are compared with each other.", hint="Give --label at least twice, and a template with {}."
         )
-    encoder = open_encoder(model or DEFAULT_IMAGE_MODEL)
+    settings = load_settings()
+    spec = model or settings.image_model
+    encoder = open_encoder(spec)
     if not isinstance(encoder, ClipEncoder):
         raise ConfigError(
-            f"{model!r} is no model for images.", hint="`folioscope models ls --channel image` lists some."
+            f"{spec!r} is no model for images.", hint="`folioscope models ls --channel image` lists some."
         )
     rows, failed = [], 0
-    with Sandbox(Limits.from_settings(load_settings()), Ocr("off"), workers=1) as sandbox:
+    with Sandbox(Limits.from_settings(settings), Ocr("off"), workers=1) as sandbox:
         for path in discover(files).files:
             try:
                 for page, image in _images(sandbox, path, password, 2 * encoder.checkpoint.image_size):

@@ -63,9 +63,9 @@ def _openai_embeddings(server: str) -> Encoder:
 
 _KINDS = {
     "lexical": _Kind(_lexical, default=""),
-    "semantic": _Kind(_semantic, "<folder or model>", default="auto"),
-    "colpali": _Kind(_colpali, "<folder or model>", default="ModernVBERT/colmodernvbert-merged", images=True),
-    "clip": _Kind(_clip, "<folder or model>", default="laion/CLIP-ViT-B-32-laion2B-s34B-b79K", images=True),
+    "semantic": _Kind(_semantic, "<folder or hub id>", default="auto"),
+    "colpali": _Kind(_colpali, "<folder or hub id>", images=True),
+    "clip": _Kind(_clip, "<folder, hub id or open_clip model>", images=True),
     "vllm": _Kind(_vllm, "<url>#<model>", images=True),
     "openai-embeddings": _Kind(_openai_embeddings, "<url>#<model>"),
 }

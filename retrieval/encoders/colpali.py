@@ -43,9 +43,6 @@ from retrieval.encoders.torch_device import (
     upload,
 )
 
-# ColModernVBERT (Teiletche et al. 2025, arXiv 2510.01149), MIT licence, 250 M parameters: small enough for a CPU.
-DEFAULT_MODEL = "ModernVBERT/colmodernvbert-merged"
-
 # GiB free on the device beside the weights -> pages through the model at once, to begin with.
 START_BATCH = ((64, 32), (32, 16), (16, 8), (8, 4), (4, 2))
 CPU_BATCH = 1  # a page of the default model takes many seconds there, so that more at once only come later
@@ -105,7 +102,7 @@ class ColPaliEncoder:
     Weights are loaded when the first page or question comes. ``device``: as `choose_device` finds it unless given.
     """
 
-    def __init__(self, model: str = DEFAULT_MODEL, *, device: Device | None = None) -> None:
+    def __init__(self, model: str, *, device: Device | None = None) -> None:
         self.checkpoint = find_checkpoint(model)
         self.family = find_family(self.checkpoint)
         self._given_device = device

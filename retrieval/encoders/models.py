@@ -14,8 +14,6 @@ from folioscope.errors import ConfigError
 from retrieval.encoders.hub import fetch, is_cached, is_repo
 from retrieval.encoders.sentence_model import PACKAGE
 
-DEFAULT_IMAGE_MODEL = "clip:laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
-
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
@@ -46,11 +44,19 @@ KNOWN = (
     KnownModel("semantic:intfloat/multilingual-e5-small", "semantic", 118, 384, "MIT", "CPU", "100 languages"),
     KnownModel("semantic:BAAI/bge-m3", "semantic", 568, 1024, "MIT", "GPU, 2 GB", "100 languages"),
     KnownModel("semantic:Qwen/Qwen3-Embedding-0.6B", "semantic", 596, 1024, "Apache-2.0", "GPU, 2 GB"),
-    KnownModel(DEFAULT_IMAGE_MODEL, "image", 151, 512, "MIT", "CPU", "photos; the default of `label`"),
+    KnownModel("clip:laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "image", 151, 512, "MIT", "CPU", "photos; default"),
     KnownModel("clip:openai/clip-vit-large-patch14", "image", 428, 768, "MIT", "CPU or GPU", "photos; ViDoRe V3 20.7"),
     KnownModel("clip:google/siglip2-base-patch16-224", "image", 375, 768, "Apache-2.0", "CPU", "photos, multilingual"),
     KnownModel("clip:google/siglip2-so400m-patch14-384", "image", 1136, 1152, "Apache-2.0", "GPU, 4 GB", "photos"),
-    KnownModel("colpali:ModernVBERT/colmodernvbert-merged", "visual", 250, 128, "MIT", "CPU or GPU", "English; 53.2"),
+    KnownModel(
+        "colpali:ModernVBERT/colmodernvbert-merged",
+        "visual",
+        250,
+        128,
+        "MIT",
+        "CPU or GPU",
+        "default; 53.2",
+    ),
     KnownModel("colpali:vidore/colSmol-256M", "visual", 256, 128, "Apache-2.0 and MIT", "CPU or GPU", "English; 48.2"),
     KnownModel("colpali:vidore/colSmol-500M", "visual", 500, 128, "Apache-2.0 and MIT", "CPU or GPU", "English"),
     KnownModel("colpali:vidore/colpali-v1.3", "visual", 2924, 128, "Gemma and MIT", "GPU, 12 GB", "54.8"),

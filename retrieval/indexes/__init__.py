@@ -1,5 +1,10 @@
-"""Where a channel's vectors lie: each index implements `folioscope.ports.PageIndex`."""
+"""Where a channel's vectors lie: each index implements `folioscope.ports.PageIndex`.
 
+Each has a folder of its own, which holds it or, where it is on a server, a mark that says so. What kind of index a
+folder holds is seen from the folder: a change of settings is for indexes that are made after it.
+"""
+
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +14,9 @@ from retrieval.indexes.edge import EdgeIndex
 from retrieval.indexes.mapped import MappedIndex
 from retrieval.indexes.memory import MemoryIndex
 
-__all__ = ["EdgeIndex", "MappedIndex", "MemoryIndex", "open_index"]
+__all__ = ["EdgeIndex", "MappedIndex", "MemoryIndex", "erase_index", "index_exists", "open_index"]
+
+MARK = "on-server"
 
 
 def open_index(
@@ -21,20 +28,52 @@ def open_index(
     datatype: Literal["float16", "int8"] = "float16",
     server: Any = None,
 ) -> PageIndex:
-    """The index in this folder, made there if there is none; raises as the index's class does.
+    """The index of this folder, made if `index_exists` says that there is none; raises as the index's class does.
 
     ``pooled``: pages have hundreds of vectors, as page images do, and are searched in stages; embedded, they are in
     files of our own. ``vectors``: see the setting; sparse ones are in Qdrant in any case. ``server``: a client
     from `retrieval.indexes.server.connect`; the index is then a collection there, named after the folder and the one
     around it, and ``datatype`` is how it stores multi vectors.
     """
+    if not index_exists(folder, server):
+        erase_index(folder, server)  # what was left where it is no longer kept would have missed what came since
     if server is not None:
         from retrieval.indexes.server import ServerIndex
 
-        name = f"folioscope-{folder.parent.name}-{folder.name}"
-        return ServerIndex(server, name, fingerprint, pooled=pooled, datatype=datatype)
-    if vectors == "chroma" and fingerprint.kind != "sparse":
+        index = ServerIndex(server, _name(folder), fingerprint, pooled=pooled, datatype=datatype)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
+        return index
+    if fingerprint.kind != "sparse" and _is_chroma(folder, vectors):
         from retrieval.indexes.chroma import ChromaIndex
 
         return ChromaIndex(folder, fingerprint)
     return MappedIndex(folder, fingerprint) if pooled else EdgeIndex(folder, fingerprint, datatype=datatype)
+
+
+def index_exists(folder: Path, server: Any = None) -> bool:
+    """Whether there is an index to be opened, in the folder or, if a client is given, on its server."""
+    marked = (folder / MARK).exists()
+    if server is None:
+        return folder.exists() and not marked
+    from retrieval.indexes.server import exists
+
+    return marked and exists(server, _name(folder))
+
+
+def erase_index(folder: Path, server: Any = None) -> None:
+    """Remove the index, in the folder and, if a client is given, on its server. It is closed."""
+    if server is not None:
+        from retrieval.indexes.server import remove
+
+        remove(server, _name(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _name(folder: Path) -> str:
+    return f"folioscope-{folder.parent.name}-{folder.name}"
+
+
+def _is_chroma(folder: Path, vectors: str) -> bool:
+    """As the folder is; a new one as the setting says."""
+    return (folder / "chroma").exists() if (folder / "fingerprint.json").exists() else vectors == "chroma"

@@ -78,6 +78,12 @@ def connect(url: str, api_key: str = "") -> Any:
     return client.QdrantClient(url=url, port=port, api_key=api_key or None, timeout=TIMEOUT, check_compatibility=False)
 
 
+def exists(client: Any, name: str) -> bool:
+    """Whether the server has the collection."""
+    with _errors(name, "looked for"):
+        return bool(_retried(lambda: client.collection_exists(name)))
+
+
 def remove(client: Any, name: str) -> None:
     """Remove the collection and all its points from the server; nothing happens where it is gone already."""
     with _errors(name, "removed"):

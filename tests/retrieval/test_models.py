@@ -169,7 +169,7 @@ def test_nothing_to_pull(spec: str) -> None:
 
 
 def test_known_models_have_specs_that_are_understood() -> None:
-    kinds = {spec.partition(":")[0] for spec in ENCODERS} | {"colpali"}
+    kinds = {spec.partition(":")[0] for spec in ENCODERS}
     assert len({model.spec for model in KNOWN}) == len(KNOWN)
     for model in KNOWN:
         assert model.spec.partition(":")[0] in kinds

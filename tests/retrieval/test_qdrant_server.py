@@ -11,7 +11,7 @@ import pytest
 
 from folioscope.domain import Fingerprint, PageKey
 from folioscope.errors import FingerprintMismatch, StorageError
-from retrieval.indexes import open_index, server
+from retrieval.indexes import erase_index, index_exists, open_index, server
 from retrieval.indexes.server import ServerIndex, connect, remove
 
 qdrant_client = pytest.importorskip("qdrant_client")
@@ -150,13 +150,34 @@ def test_the_schema_is_the_design(memory):
 
 
 def test_a_collection_is_named_after_its_folder(memory, tmp_path):
-    index = open_index(tmp_path / "col_1" / "visual", PRINT, pooled=True, datatype="int8", server=memory)
-    index.upsert([(PageKey("doc", 1, 1), np.eye(4, dtype=np.float32), {})])
+    folder = tmp_path / "col_1" / "visual"
+    point = (PageKey("doc", 1, 1), np.eye(4, dtype=np.float32), {})
+    assert not index_exists(folder, memory)
+    index = open_index(folder, PRINT, pooled=True, datatype="int8", server=memory)
+    index.upsert([point])
     assert [each.name for each in memory.get_collections().collections] == ["folioscope-col_1-visual"]
-    assert memory.count("folioscope-col_1-visual").count == len(index) == 1
-    remove(memory, "folioscope-col_1-visual")
+    assert index_exists(folder, memory)
+    assert len(open_index(folder, PRINT, pooled=True, datatype="int8", server=memory)) == 1
+    erase_index(folder, memory)
     assert not memory.collection_exists("folioscope-col_1-visual")
-    assert not any(tmp_path.iterdir())
+    assert not folder.exists()
+
+
+def test_an_index_that_moved_starts_empty(memory, tmp_path):
+    """Between the data folder and a server: what stayed behind has missed documents and deletions."""
+    folder = tmp_path / "col_1" / "visual"
+    point = (PageKey("doc", 1, 1), np.eye(4, dtype=np.float32), {})
+    for place in (None, memory, None, memory):
+        assert not index_exists(folder, place)
+        index = open_index(folder, PRINT, pooled=True, server=place)
+        assert len(index) == 0
+        index.upsert([point])
+        index.flush()
+        index.close()
+        assert index_exists(folder, place)
+        index = open_index(folder, PRINT, pooled=True, server=place)
+        assert len(index) == 1
+        index.close()
 
 
 def test_many_points_go_in_several_requests(memory, monkeypatch):

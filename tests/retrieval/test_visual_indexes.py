@@ -114,6 +114,9 @@ def test_the_layout_is_chosen_by_who_opens(tmp_path):
     other = open_index(tmp_path / "other", replace(PRINT, kind="sparse", dim=0), vectors="chroma")
     assert isinstance(other, EdgeIndex)
     other.close()
+    again = open_index(tmp_path / "many", PRINT, pooled=True, vectors="chroma")
+    assert isinstance(again, MappedIndex)  # as it was made
+    again.close()
     with pytest.raises(StorageError, match="few"):
         EdgeIndex(tmp_path / "few", PRINT, pooled=True)
 
