@@ -4,11 +4,15 @@ Page and quote are folded to letters and numbers (compatibility forms, ligatures
 hyphenation and white space make no difference; decimal points and minus signs do), then compared:
 
     exact       the quote's letters and numbers stand on the page in this order without a gap, from the beginning of a
-                word to the end of one, in reading order or along a visual row (the cells of a table)
-    fuzzy       at least `FUZZY_SHARE` of its words, and every one of its numbers, align with one stretch of the page;
-                or the quote leaves words out and says so with an ellipsis
+                word to the end of one, in reading order or along a row of a table
+    fuzzy       the same, but that the page is damaged (some words are misread as OCR misreads, or are lost) or the
+                quote leaves words out: one word in `WORDS_PER_LOSS`, or more where an ellipsis says so
     visual      the page has no words: only a person, or a model that sees, can tell
     unverified  none of these; no box
+
+A quote that says another word than the page is unverified, however alike the rest. What turns a statement round may
+neither be added, lost nor changed: negations, number words, numbers and the signs that the quote writes beside them
+(currency, per cent, greater or less).
 
 Scripts written without spaces (Chinese, Japanese, Thai ...) are compared character by character, and a box then
 covers its share of the word it lies in.
@@ -17,40 +21,34 @@ covers its share of the word it lies in.
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Box, QuoteStatus, Words
-from generation.layout import row_order, visual_rows
-
-FUZZY_SHARE = 0.8
-"""Share of a quote's words that must align: two wrong words of ten pass, three don't."""
+from generation.folding import NEGATIONS, Piece, Stream, damage, has_digit, may_be_lost, pieces_of, stream, telling
+from generation.layout import table_rows, visual_rows
 
 FUZZY_WORDS = 4
 """Shorter quotes are exact or nothing: too much of a page looks like three words."""
 
-WORD_LIKENESS = 0.8
-"""Two words without digits count as one misread when their normalised edit similarity reaches this."""
+WORDS_PER_MISREADING = 3
+"""One word in so many may be misread."""
+
+WORDS_PER_LOSS = 15
+"""One word in so many may stand on the page alone or in the quote alone."""
+
+KNOWN_SHARE = 0.4
+"""With fewer of the quote's words anywhere on the page, a search for damage is vain."""
 
 PAGE_BOX = Box(0.0, 0.0, 1.0, 1.0)
 
-_UNSPACED = (
-    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
-)
-_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
-_PIECE = re.compile(
-    rf"[{_UNSPACED}]"
-    r"|(?:(?<![^\W_])-(?=\.?\d))?(?:(?<![\w.])\.(?=\d))?"  # a sign; the point of .5, but not of "Contents....5"
-    rf"(?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}]|(?<=\d)\.(?=\d)|(?<=\d),(?=\d{{3}}(?!\d)))+"
-)
-_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹣－", "-") | {"\u0640": "", "\u00ad": "", "ı": "i"})
+_JOINTS = ((1, 1), (1, 2), (2, 1), (1, 3), (3, 1), (2, 2))
+"""How many words of the quote and of the page are compared as one, for words that are split or run together."""
+
 _ELLIPSIS = re.compile(r"\[?(?:…|\.\.\.+)\]?")
 
 
@@ -66,19 +64,6 @@ class Match:
     boxes: tuple[Box, ...] = ()
 
 
-Piece = tuple[str, float, float]
-"""A folded word, or a piece of one: its letters, and the share of its word (from, to; 0-1) that it covers."""
-
-
-class Stream(NamedTuple):
-    """Pieces in some order, the position of each one's word, and where it begins in the string of all letters."""
-
-    pieces: Sequence[Piece]
-    words: Sequence[int]
-    begins: Sequence[int]
-    letters: str
-
-
 def verify(quote: str, words: Words, *, near: int = 0) -> Match:
     """Find ``quote`` among the words of the page that it names.
 
@@ -86,29 +71,30 @@ def verify(quote: str, words: Words, *, near: int = 0) -> Match:
     """
     if not len(words):
         return Match("visual", (), (PAGE_BOX,))
-    wanted = _stream(quote.split())
+    wanted = stream(quote.split())
     if not wanted.pieces:
         return Match("unverified")
-    reading = _stream(words.texts)
+    reading = stream(words.texts)
     rows = visual_rows(words)
     if found := _exact(wanted, reading, near):
         return _match("exact", [found], reading, words, rows)
-    known = sum(text in reading.letters for text, _, _ in wanted.pieces) / len(wanted.pieces)
-    if known < FUZZY_SHARE / 2:
+    known = sum(piece.text in reading.letters for piece in wanted.pieces) / len(wanted.pieces)
+    if known < KNOWN_SHARE:
         return Match("unverified")
-    along = _stream(words.texts, row_order(words, rows).tolist())
+    order, turns = table_rows(words, rows)
+    along = stream(words.texts, order, turns)
     if known == 1 and (found := _exact(wanted, along, near)):
         return _match("exact", [found], along, words, rows)
     if runs := _with_gaps(quote, reading) or _fuzzy(wanted, reading):
         return _match("fuzzy", runs, reading, words, rows)
-    if runs := _fuzzy(wanted, along):
+    if order != sorted(order) and (runs := _fuzzy(wanted, along)):
         return _match("fuzzy", runs, along, words, rows)
     return Match("unverified")
 
 
 def fold(text: str) -> str:
     """A text's letters and numbers as they are compared here: a space only between two numbers."""
-    return _stream(text.split()).letters
+    return stream(text.split()).letters
 
 
 def numbers(text: str) -> set[str]:
@@ -116,8 +102,8 @@ def numbers(text: str) -> set[str]:
 
     Signs are dropped: a table writes a negative number in parentheses.
     """
-    pieces = (piece for word in text.split() for piece, _, _ in _pieces(word))
-    values = (value for piece in pieces for value in re.findall(r"\d+(?:\.\d+)?|(?<!\d)\.\d+", piece))
+    pieces = (piece for word in text.split() for piece in pieces_of(word))
+    values = (value for piece in pieces for value in re.findall(r"\d+(?:\.\d+)?|(?<!\d)\.\d+", piece.text))
     return {_plain(value) for value in values}
 
 
@@ -127,53 +113,35 @@ def _plain(value: str) -> str:
     return f"{whole}.{part}" if part else whole
 
 
-@lru_cache(maxsize=65536)
-def _pieces(word: str) -> tuple[Piece, ...]:
-    """The folded pieces of one word; only those of an unspaced script cover less than all of it."""
-    if word.isascii() and word.isalpha():
-        return ((word.lower(), 0.0, 1.0),)
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold()).translate(_DASHES)
-    size = len(folded)
-    out = []
-    for found in _PIECE.finditer(folded):
-        text = found[0].replace(",", "")
-        unspaced = re.match(rf"[{_UNSPACED}]", text)
-        out.append((text, found.start() / size, found.end() / size) if unspaced else (text, 0.0, 1.0))
-    return tuple(out)
-
-
-def _stream(texts: Sequence[str], order: Iterable[int] | None = None) -> Stream:
-    """Fold words, in their own or another order. A space keeps two numbers apart; nothing else does."""
-    pieces: list[Piece] = []
-    words: list[int] = []
-    begins: list[int] = []
-    letters: list[str] = []
-    at, digit = 0, False
-    for i in range(len(texts)) if order is None else order:
-        for piece in _pieces(texts[i]):
-            text = piece[0]
-            if digit and (text[0] == "." or text[0].isdigit()):
-                letters.append(" ")
-                at += 1
-            pieces.append(piece)
-            words.append(i)
-            begins.append(at)
-            letters.append(text)
-            at += len(text)
-            digit = text[-1].isdigit()
-    return Stream(pieces, words, begins, "".join(letters))
-
-
 def _occurrences(wanted: Stream, page: Stream) -> Iterator[range]:
     """The positions of the page's pieces, whole ones only, that spell the quote: one occurrence after the other."""
     at = page.letters.find(wanted.letters)
     while at >= 0:
         end = at + len(wanted.letters)
         first, after = bisect_left(page.begins, at), bisect_left(page.begins, end)
-        last = after - 1
-        if first <= last and page.begins[first] == at and page.begins[last] + len(page.pieces[last][0]) == end:
-            yield range(first, after)
+        run = range(first, after)
+        whole = run and page.begins[first] == at and page.begins[after - 1] + len(page.pieces[after - 1].text) == end
+        if whole and _says_the_same(wanted, page, run):
+            yield run
         at = page.letters.find(wanted.letters, at + 1)
+
+
+def _says_the_same(wanted: Stream, page: Stream, run: range) -> bool:
+    """Whether the same letters are the same statement: no "notable" for "not able", no $ for €, no "can" of "can't"."""
+    there = page.pieces[run.start : run.stop]
+    before = page.pieces[run.start - 1].text if run.start and page.words[run.start - 1] == page.words[run[0]] else ""
+    after = page.pieces[run.stop].text if page.words[run[-1]] in page.words[run.stop : run.stop + 1] else ""
+    if (before in NEGATIONS - {"t"} and there[0].begin == 0) or after == "t":
+        return False
+    whole = [telling(piece.text for piece in pieces if piece.whole) for pieces in (wanted.pieces, there)]
+    if len(there) != len(wanted.pieces) and whole[0] != whole[1]:
+        return False
+    numbers = [[piece.signs for piece in pieces if has_digit(piece.text)] for pieces in (wanted.pieces, there)]
+    return all(map(_same_signs, *numbers)) and (len(numbers[0]) == len(numbers[1]) or not any(numbers[0]))
+
+
+def _same_signs(quoted: str, there: str) -> bool:
+    return set(quoted) <= set(there)
 
 
 def _exact(wanted: Stream, page: Stream, near: int) -> range | None:
@@ -181,69 +149,77 @@ def _exact(wanted: Stream, page: Stream, near: int) -> range | None:
 
 
 def _with_gaps(quote: str, page: Stream) -> list[range]:
-    """The parts of a quote that leaves words out, each exact and after the one before; [] when one is missing."""
+    """The parts of a quote that leaves words out, each exact and after the one before; [] when one is missing.
+
+    What is left out must not hold a negation.
+    """
     found: list[range] = []
-    for part in map(_stream, map(str.split, _ELLIPSIS.split(quote))):
+    for part in map(stream, map(str.split, _ELLIPSIS.split(quote))):
         after = found[-1].stop if found else 0
         run = next((run for run in _occurrences(part, page) if run.start >= after), None) if part.pieces else range(0)
         if run is None or 0 < len(part.pieces) < FUZZY_WORDS:
+            return []
+        if run and found and any(piece.text in NEGATIONS for piece in page.pieces[after : run.start]):
             return []
         found += [run] if run else []
     return found
 
 
 def _fuzzy(wanted: Stream, page: Stream) -> list[range]:
-    """The runs of the page's pieces that align with the quote; [] when they are too few or a number is missing."""
+    """The runs of the page's pieces that are the quote, damage aside; [] when there is no such place."""
     from rapidfuzz import fuzz
-    from rapidfuzz.distance import Levenshtein
 
-    quote, there = [piece[0] for piece in wanted.pieces], [piece[0] for piece in page.pieces]
-    if not FUZZY_WORDS <= len(quote) <= len(there):
+    quote, there = wanted.texts(), page.texts()
+    if len(quote) < FUZZY_WORDS:
         return []
-    window = fuzz.partial_ratio_alignment(quote, there, score_cutoff=100 * FUZZY_SHARE / 2)
+    window = fuzz.partial_ratio_alignment(quote, there, score_cutoff=100 * KNOWN_SHARE)
     if window is None:
         return []
-    room = len(quote) // FUZZY_WORDS
-    start = max(window.dest_start - room, 0)
-    there = there[start : window.dest_end + room]
-    pairs = [
-        (i, j)
-        for op in Levenshtein.opcodes(quote, there)
-        for i, j in zip(range(op.src_start, op.src_end), range(op.dest_start, op.dest_end), strict=False)
-        if op.tag == "equal" or _alike(quote[i], there[j])
-    ]
-    missing = set(range(len(quote))).difference(i for i, _ in pairs)
-    if len(missing) > (1 - FUZZY_SHARE) * len(quote) or any(_has_digit(quote[i]) for i in missing):
-        return []
-    return _runs([start + j for j in _closed_up(pairs, quote, there)])
+    room = len(quote) // FUZZY_WORDS + 1
+    for start in range(max(window.dest_start - room, 0), min(window.dest_end + room, len(there))):
+        pairs = _walk(quote, there, 0, start, len(quote) // WORDS_PER_MISREADING, len(quote) // WORDS_PER_LOSS, "")
+        if pairs and all(_same_signs(wanted.pieces[i].signs, page.pieces[j].signs) for i, j in pairs if i >= 0):
+            return _runs([j for _, j in pairs])
+    return []
 
 
-def _closed_up(pairs: list[tuple[int, int]], quote: Sequence[str], there: Sequence[str]) -> list[int]:
-    """Where the quote's words stand, strays moved next to their neighbours where the same word stands there too."""
-    at = [j for _, j in pairs]
-    for k in range(1, len(at)):
-        if pairs[k][0] == pairs[k - 1][0] + 1 and there[at[k - 1] + 1] == quote[pairs[k][0]]:
-            at[k] = at[k - 1] + 1
-    for k in range(len(at) - 2, -1, -1):
-        if pairs[k][0] + 1 == pairs[k + 1][0] and there[at[k + 1] - 1] == quote[pairs[k][0]]:
-            at[k] = at[k + 1] - 1
-    return at
+def _walk(
+    quote: Sequence[str], there: Sequence[str], i: int, j: int, misread: int, lost: int, side: str
+) -> list[tuple[int, int]] | None:
+    """Pairs of positions from ``i`` and ``j`` on to the end of the quote; None when more than damage lies between.
+
+    ``misread`` and ``lost``: how many words may be. A word lost on one ``side`` next to one lost on the other would be
+    a word exchanged, and so would be a lost word at an end of the quote: neither is allowed.
+    """
+    pairs: list[tuple[int, int]] = []
+    while i < len(quote) and j < len(there) and quote[i] == there[j]:
+        pairs.append((i, j))
+        i, j, side = i + 1, j + 1, ""
+    if i == len(quote):
+        return pairs
+    for m, n in _JOINTS:
+        if i + m > len(quote) or j + n > len(there):
+            continue
+        misreadings = damage(quote[i : i + m], there[j : j + n])
+        if misreadings is None or misreadings > misread:
+            continue
+        rest = _walk(quote, there, i + m, j + n, misread - misreadings, lost, "")
+        if rest is not None:
+            return [*pairs, *((-1, k) for k in range(j, j + n)), *rest]
+    if lost and i and j < len(there):
+        for step, only, word in ((1, "quote", quote[i]), (0, "page", there[j])):
+            if side not in ("", only) or i + step == len(quote) or not may_be_lost(word):
+                continue
+            rest = _walk(quote, there, i + step, j + 1 - step, misread, lost - 1, only)
+            if rest is not None:
+                return pairs + rest
+    return None
 
 
 def _runs(at: Sequence[int]) -> list[range]:
     """Ascending positions as ranges, cut wherever one is left out."""
     cuts = [k for k in range(1, len(at)) if at[k] != at[k - 1] + 1]
     return [range(at[a], at[b - 1] + 1) for a, b in zip([0, *cuts], [*cuts, len(at)], strict=True)]
-
-
-def _alike(a: str, b: str) -> bool:
-    from rapidfuzz.distance import Levenshtein
-
-    return not _has_digit(a + b) and Levenshtein.normalized_similarity(a, b) >= WORD_LIKENESS
-
-
-def _has_digit(text: str) -> bool:
-    return any(map(str.isdigit, text))
 
 
 def _match(status: QuoteStatus, runs: Iterable[range], page: Stream, words: Words, rows: NDArray[np.int32]) -> Match:
@@ -274,7 +250,7 @@ def _extend(ranges: list[tuple[int, int]], word: int) -> None:
 
 def _piece_box(piece: Piece, box: NDArray[np.float32]) -> Box:
     """The word's box, or the piece's share of it along its longer side."""
-    _, begin, end = piece
+    begin, end = piece.begin, piece.end
     x0, y0, x1, y1 = box.tolist()
     if y1 - y0 > x1 - x0 and end - begin < 1:
         return Box(x0, y0 + begin * (y1 - y0), x1, y0 + end * (y1 - y0))

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from folioscope.domain import Words
 
+LONG_LINE = 6
+"""Words that make a line running text rather than a cell."""
+
 
 def visual_rows(words: Words) -> NDArray[np.int32]:
     """The visual row of each word, int32 [n], counted from the top: the cells of a table row share one.
@@ -34,6 +37,34 @@ def visual_rows(words: Words) -> NDArray[np.int32]:
 def row_order(words: Words, rows: NDArray[np.int32]) -> NDArray[np.int64]:
     """Positions of the words row by row and from left to right, int64 [n]."""
     return np.lexsort((words.boxes[:, 0], rows))
+
+
+def table_rows(words: Words, rows: NDArray[np.int32]) -> tuple[list[int], set[int]]:
+    """Positions in row order, and those at which a stretch begins that may be read on: a row, but for running text.
+
+    Two columns of running text lie beside each other as the cells of a table do; read across, they would say what
+    nobody wrote.
+    """
+    order = row_order(words, rows)
+    text, lines, row = _running_text(words)[order], words.lines[order], rows[order]
+    cut = (row[1:] != row[:-1]) | ((lines[1:] != lines[:-1]) & (text[1:] | text[:-1]))
+    return order.tolist(), set(order[1:][cut].tolist())
+
+
+def _running_text(words: Words) -> NDArray[np.bool_]:
+    """Which words belong to a block most of whose lines are long or go on from line to line, bool [n]."""
+    lines, start, count = np.unique(words.lines, return_index=True, return_counts=True)
+    _, blocks = np.unique(words.blocks, return_inverse=True)
+    block = blocks[start]
+    small = np.array([words.texts[i][0].islower() for i in start.tolist()])
+    below = np.zeros(len(lines), np.bool_)
+    below[1:] = (block[1:] == block[:-1]) & (words.boxes[start[1:], 1] > words.boxes[start[:-1], 1]) & small[1:]
+    goes_on = below.copy()
+    goes_on[:-1] |= below[1:]
+    runs = (count >= LONG_LINE) | (goes_on & (count >= 3))
+    share = np.bincount(block, runs) / np.bincount(block)
+    whole: NDArray[np.bool_] = share[blocks] > 0.5
+    return whole
 
 
 def _line_boxes(boxes: NDArray[np.float32], starts: NDArray[np.intp]) -> NDArray[np.float32]:

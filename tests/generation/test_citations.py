@@ -105,12 +105,12 @@ def test_repeated_text_takes_the_first_or_the_nearest() -> None:
     assert verify("total 5", words, near=3).ranges == ((4, 6),)
 
 
-def test_fuzzy_boxes_leave_out_what_differs() -> None:
-    words = page("the board approved the new annual budget of 40 million in March last year")
-    match = verify("the board rejected the new annual budget of 40 million in March", words)
+def test_fuzzy_boxes_leave_out_what_the_quote_does() -> None:
+    words = page("the board has approved the new annual budget of 40 million for schools and roads in March last year")
+    match = verify("has approved the new budget of 40 million for schools and roads in March last year", words)
     assert match.status == "fuzzy"
-    assert drawn(match, words) == "the board the new annual budget of 40 million in March"
-    assert match.boxes == (words.box(0, 2), words.box(3, 12))
+    assert match.ranges == ((2, 6), (7, 19))
+    assert match.boxes == (words.box(2, 6), words.box(7, 19))
 
 
 def test_a_misread_word_still_counts() -> None:
@@ -126,9 +126,9 @@ def test_fuzzy_never_bends_a_number() -> None:
 
 
 def test_a_stray_word_is_not_drawn() -> None:
-    words = page("the end and now the board approved a new annual budget for the whole of the coming year")
-    match = verify("the board approved a new yearly budget for the whole of the coming year", words)
-    assert match.ranges == ((4, 9), (10, 18))
+    words = page("the end and now the board approved a new yearly budget for the whole of the coming year")
+    match = verify("the board approvcd a new yearly budget for the whole of the coming year", words)
+    assert match.ranges == ((4, 18),)
 
 
 def test_words_left_out_with_an_ellipsis() -> None:
@@ -155,7 +155,7 @@ def test_chinese_draws_part_of_a_line() -> None:
     assert match.boxes[0].x0 == pytest.approx(whole.x0 + (whole.x1 - whole.x0) * 5 / 16, abs=1e-5)
     assert match.boxes[0].x1 == pytest.approx(whole.x0 + (whole.x1 - whole.x0) * 10 / 16, abs=1e-5)
     assert verify("收入减少了百分之二十五", words).status == "unverified"
-    assert verify("公司今年的收入增长了百分之十二", words).status == "fuzzy"
+    assert verify("公司今年的收入增长了百分之十二", words).status == "unverified"
 
 
 def test_thai_arabic_hebrew_hindi_korean() -> None:
@@ -203,21 +203,6 @@ def test_a_true_quote_is_always_found(words: Words, data: st.DataObject) -> None
 @given(pages, st.lists(st.text("αβγδεζ", min_size=3, max_size=8), min_size=1, max_size=30))
 def test_an_absent_quote_is_never_drawn(words: Words, quote: list[str]) -> None:
     assert verify(" ".join(quote), words) == Match("unverified")
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.text(LETTERS, min_size=3, max_size=9), min_size=40, max_size=60, unique=True), st.data())
-def test_two_wrong_words_of_thirty_are_found_and_not_drawn(texts: list[str], data: st.DataObject) -> None:
-    words = page(*[" ".join(texts[i : i + 8]) for i in range(0, len(texts), 8)])
-    start = data.draw(st.integers(0, len(texts) - 30))
-    wrong = data.draw(st.lists(st.integers(0, 29), min_size=2, max_size=2, unique=True))
-    quote = texts[start : start + 30]
-    for i in wrong:
-        quote[i] = "ψψψψ"
-    match = verify(" ".join(quote), words)
-    assert match.status == "fuzzy"
-    inside = {i for begin, end in match.ranges for i in range(begin, end)}
-    assert inside == set(range(start, start + 30)) - {start + i for i in wrong}
 
 
 @settings(max_examples=50, deadline=None)
