@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         "float16", description="how Qdrant stores a page's vectors where it has many; int8: half the size"
     )
     qdrant_url: str = Field(
-        "", description="URL of a Qdrant server for all vectors; empty: Qdrant Edge in the data folder"
+        "", description="URL of a Qdrant server for all vectors but the lexical channel's; empty: the data folder"
     )
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key of the Qdrant server")
 

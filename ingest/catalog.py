@@ -19,31 +19,9 @@ from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
 from ingest import schema as t
 from ingest.database import Database, new_id, now
 from ingest.fills import Fills
+from ingest.recipes import IMMEDIATE, ChannelEntry, Recipes, lock
+from ingest.schema import OUTSTANDING
 from ingest.words import pack, unpack
-
-OUTSTANDING = ("queued", "processing")
-"""The states of a version that is still to be read; it ends as ready or failed, later as superseded, then gone."""
-
-IMMEDIATE = ("lexical",)
-"""Channels written while a document is read; it is ready when they are. The others fill in behind."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelEntry:
-    """A channel of a collection: the encoder that makes its vectors and the key that names their index.
-
-    ``active``: searched. A channel that will replace another of the same name is not, until it has every page.
-    """
-
-    key: str
-    name: str
-    encoder: str
-    active: bool
-
-    @property
-    def immediate(self) -> bool:
-        """Whether it is written while a document is read."""
-        return self.active and self.name in IMMEDIATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +85,7 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.fills = Fills(database)
+        self.recipes = Recipes(database)
 
     # --- collections ------------------------------------------------------------------------------------------------
 
@@ -114,19 +93,8 @@ class Catalog:
         """All, by name."""
         with self.database.read() as db:
             rows = db.execute(sa.select(t.collections).order_by(t.collections.c.name)).all()
-            recipes: dict[str, list[ChannelEntry]] = {}
-            for row in db.execute(sa.select(t.channels).order_by(t.channels.c.name, t.channels.c.key)):
-                recipe = ChannelEntry(row.key, row.name, row.encoder, row.active)
-                recipes.setdefault(row.collection_id, []).append(recipe)
-        return [
-            Collection(
-                row.id,
-                row.name,
-                row.created,
-                tuple(sorted(recipes.get(row.id, ()), key=lambda recipe: recipe.name not in IMMEDIATE)),
-            )
-            for row in rows
-        ]
+            channels = self.recipes.by_collection(db)
+        return [Collection(row.id, row.name, row.created, channels.get(row.id, ())) for row in rows]
 
     def collection(self, name: str) -> Collection:
         """The collection of that name, or `CollectionNotFound` with the nearest name."""
@@ -152,15 +120,11 @@ class Catalog:
     def create_collection(self, name: str, channels: Mapping[str, str]) -> Collection:
         """Returns the collection of that name, made now with these channels (name: encoder) if there was none."""
         row = {"id": new_id("col"), "name": name, "created": now()}
-        recipes = [
-            {"collection_id": row["id"], "key": channel, "name": channel, "encoder": encoder, "active": True}
-            for channel, encoder in channels.items()
-        ]
         try:
             with self.database.write() as db:
                 if not db.execute(sa.select(t.collections.c.id).where(t.collections.c.name == name)).first():
                     db.execute(t.collections.insert().values(row))
-                    db.execute(t.channels.insert(), recipes)
+                    self.recipes.start(db, row["id"], channels)
         except StorageError as error:
             if not isinstance(error.__cause__, exc.IntegrityError):
                 raise
@@ -327,11 +291,11 @@ class Catalog:
         v = t.versions.c
         of_document = v.document_id == document_id
         with self.database.write() as db:
-            channels = db.execute(
-                sa.select(t.channels)
-                .join(t.documents, t.documents.c.collection_id == t.channels.c.collection_id)
-                .where(t.documents.c.id == document_id)
-            ).all()
+            collection_id = db.execute(
+                sa.select(t.documents.c.collection_id).where(t.documents.c.id == document_id)
+            ).scalar_one()
+            lock(db, collection_id)
+            channels = db.execute(sa.select(t.channels).where(t.channels.c.collection_id == collection_id)).all()
             still = of_document & (v.version == version) & v.status.in_(OUTSTANDING)
             pages = db.execute(sa.select(v.pages).where(still)).scalar()
             if pages is None:

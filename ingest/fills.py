@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from folioscope.domain import Coverage
 from ingest import schema as t
 from ingest.database import Database
+
+
+class Fill(NamedTuple):
+    """A channel, by its key, and a version that it takes in."""
+
+    document_id: str
+    version: int
+    channel: str
+    collection_id: str
 
 
 class Fills:
@@ -27,7 +37,7 @@ class Fills:
         in_collection = sa.select(t.documents.c.id).where(t.documents.c.collection_id == collection_id)
         v, p = t.versions.c, t.pages.c
         being_read = sa.select(v.document_id, v.version).where(
-            v.status.in_(("queued", "processing")), v.document_id.in_(in_collection)
+            v.status.in_(t.OUTSTANDING), v.document_id.in_(in_collection)
         )
         with self._database.write() as db:
             # A page's row says that its vectors are durable, which they are no more.
@@ -73,44 +83,63 @@ class Fills:
                 .values(done=done)
             )
 
-    def coverage(self, collection_id: str | None = None) -> dict[str, Coverage]:
-        """Per channel, over the current versions of a collection's documents, or of all."""
-        condition = t.documents.c.collection_id == collection_id if collection_id else sa.true()
-        return self._coverage(condition, each=False).get("", {})
+    def coverage(self, collection_id: str) -> dict[str, Coverage]:
+        """Per channel that is searched, by name, over the current versions of a collection's documents."""
+        condition = (t.documents.c.collection_id == collection_id) & t.channels.c.active
+        return self._coverage(condition).get("", {})
+
+    def by_key(self, collection_id: str) -> dict[str, Coverage]:
+        """As `coverage`, by key, those that are not searched yet included."""
+        return self._coverage(t.documents.c.collection_id == collection_id, label=t.channels.c.key).get("", {})
+
+    def progress(self) -> dict[str, Coverage]:
+        """Over all collections, by name; a channel that is built to replace another is counted by its key."""
+        label = sa.case((t.channels.c.active, t.channels.c.name), else_=t.channels.c.key)
+        return self._coverage(sa.true(), label=label).get("", {})
 
     def by_document(self, condition: sa.ColumnElement[bool]) -> dict[str, dict[str, Coverage]]:
         """Per document that meets the condition, then per channel."""
-        return self._coverage(condition, each=True)
+        return self._coverage(condition & t.channels.c.active, each=True)
 
-    def _coverage(self, condition: sa.ColumnElement[bool], each: bool) -> dict[str, dict[str, Coverage]]:
-        """By the names of the channels that are searched."""
+    def _coverage(
+        self, condition: sa.ColumnElement[bool], *, label: sa.ColumnElement[str] | None = None, each: bool = False
+    ) -> dict[str, dict[str, Coverage]]:
         f, d, v, c = t.fills.c, t.documents.c, t.versions.c, t.channels.c
+        channel = (c.name if label is None else label).label("channel")
         group = [d.id] if each else []
         query = (
-            sa.select(*group, c.name, sa.func.sum(f.done).label("done"), sa.func.sum(v.pages).label("total"))
+            sa.select(*group, channel, sa.func.sum(f.done).label("done"), sa.func.sum(v.pages).label("total"))
             .select_from(t.fills)
             .join(t.documents, sa.and_(d.id == f.document_id, d.current == f.version, ~d.deleted))
             .join(t.versions, sa.and_(v.document_id == f.document_id, v.version == f.version))
-            .join(t.channels, sa.and_(c.collection_id == d.collection_id, c.key == f.channel, c.active))
+            .join(t.channels, sa.and_(c.collection_id == d.collection_id, c.key == f.channel))
             .where(condition)
-            .group_by(*group, c.name)
+            .group_by(*group, channel)
         )
         found: dict[str, dict[str, Coverage]] = {}
         with self._database.read() as db:
             for row in db.execute(query):
-                found.setdefault(row.id if each else "", {})[row.name] = Coverage(int(row.done), int(row.total))
+                found.setdefault(row.id if each else "", {})[row.channel] = Coverage(int(row.done), int(row.total))
         return found
 
-    def outstanding(self, document_id: str | None = None) -> list[tuple[str, int, str]]:
-        """(document, version, channel) of current versions that a channel has not wholly taken in, oldest first."""
+    def outstanding(
+        self,
+        document_id: str | None = None,
+        *,
+        collection_id: str | None = None,
+        channel: str | None = None,
+        limit: int | None = None,
+    ) -> list[Fill]:
+        """Current versions that a channel has not wholly taken in, oldest first; where some are named, only those."""
         f, d, v = t.fills.c, t.documents.c, t.versions.c
+        named = [(d.id, document_id), (d.collection_id, collection_id), (f.channel, channel)]
         query = (
-            sa.select(f.document_id, f.version, f.channel)
+            sa.select(f.document_id, f.version, f.channel, d.collection_id)
             .join(t.documents, sa.and_(d.id == f.document_id, d.current == f.version, ~d.deleted))
             .join(t.versions, sa.and_(v.document_id == f.document_id, v.version == f.version))
-            .where(f.done < v.pages)
+            .where(f.done < v.pages, *(column == value for column, value in named if value is not None))
             .order_by(v.created, f.document_id)
+            .limit(limit)
         )
         with self._database.read() as db:
-            rows = db.execute(query.where(d.id == document_id) if document_id else query).all()
-        return [(row.document_id, row.version, row.channel) for row in rows]
+            return [Fill(*row) for row in db.execute(query)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from dbos import DBOS, SetWorkflowID
 from dbos import error as dbos_errors
@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from folioscope.domain import Problem
 from folioscope.errors import FolioscopeError, StorageError
 from ingest.catalog import Catalog
+from ingest.fills import Fill
 from ingest.pipeline import Event, Pipeline
 
 READ_QUEUE = "read"
@@ -71,6 +72,7 @@ class Jobs:
         self._url = url
         self._readers = readers
         self._changed = threading.Condition()
+        self._reconciling = threading.Lock()
         self._active = 0
         self.fault: FolioscopeError | None = None
 
@@ -105,41 +107,38 @@ class Jobs:
         # More readers than child processes: the next document waits with its workflow started, so that no child idles.
         DBOS.register_queue(READ_QUEUE, worker_concurrency=self._readers, polling_interval_sec=POLL_SECONDS)
         DBOS.register_queue(FILL_QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
-        self._reconcile()
+        self.reconcile()
 
-    def _reconcile(self) -> None:
-        known = {
-            status.workflow_id: status.status
-            for status in DBOS.list_workflows(queue_name=[READ_QUEUE, FILL_QUEUE], load_input=False, load_output=False)
-        }
-        work = [f"{document}.{version}" for document, version in self._catalog.outstanding_versions()]
-        work += [".".join(map(str, fill)) for fill in self.pipeline.pending_fills()]
-        for workflow in work:
-            status = known.get(workflow)
-            if status in ("PENDING", "ENQUEUED", "DELAYED"):
-                continue
-            if status is not None:
-                DBOS.delete_workflow(workflow)
-            document, version, *channel = workflow.split(".")
-            if channel:
-                self.fill(document, int(version), channel[0])
-            else:
-                self.read(document, int(version))
+    def reconcile(self) -> None:
+        """Enqueue whatever is outstanding in the catalog and not on its way."""
+        with self._reconciling:
+            known = {
+                status.workflow_id: status.status
+                for status in DBOS.list_workflows(
+                    queue_name=[READ_QUEUE, FILL_QUEUE], load_input=False, load_output=False
+                )
+            }
+            for document, version in self._catalog.outstanding_versions():
+                if _is_needed(f"{document}.{version}", known):
+                    self.read(document, version)
+            for fill in self.pipeline.pending_fills():
+                if _is_needed(".".join(map(str, fill[:3])), known):
+                    self.fill(fill)
 
     def read(self, document_id: str, version: int) -> None:
         """Enqueue a version to be read; again the same is the same."""
         with SetWorkflowID(f"{document_id}.{version}"):
             DBOS.enqueue_workflow(READ_QUEUE, _read_document, document_id, version)
 
-    def fill(self, document_id: str, version: int, channel: str) -> None:
-        """Enqueue a channel to take a version in."""
-        with SetWorkflowID(f"{document_id}.{version}.{channel}"):
-            DBOS.enqueue_workflow(FILL_QUEUE, _fill_channel, document_id, version, channel)
+    def fill(self, fill: Fill) -> None:
+        """Enqueue a channel to take a version in; again the same is the same."""
+        with SetWorkflowID(f"{fill.document_id}.{fill.version}.{fill.channel}"):
+            DBOS.enqueue_workflow(FILL_QUEUE, _fill_channel, fill.document_id, fill.version, fill.channel)
 
     def fill_behind(self, document_id: str) -> None:
         """Enqueue whatever slower channels have to take in of a document."""
         for fill in self.pipeline.pending_fills(document_id):
-            self.fill(*fill)
+            self.fill(fill)
 
     def guard(self, work: Callable[[], None], document_id: str = "", version: int = 0) -> None:
         """Run one unit. What goes wrong with a document is settled in the pipeline; what arrives here is a back end
@@ -198,6 +197,16 @@ class Jobs:
             self._changed.wait_for(lambda: not self._active, timeout=STOP_SECONDS)
         DBOS.destroy()
         _running = None
+
+
+def _is_needed(workflow: str, known: Mapping[str, str]) -> bool:
+    """Whether work that is outstanding must be enqueued; a workflow of its id that has ended is forgotten."""
+    status = known.get(workflow)
+    if status in ("PENDING", "ENQUEUED", "DELAYED"):
+        return False
+    if status is not None:
+        DBOS.delete_workflow(workflow)
+    return True
 
 
 def sync_url(url: str) -> str:

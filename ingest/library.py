@@ -24,13 +24,14 @@ from folioscope.errors import ConfigError, DocumentError, DocumentNotFound, Foli
 from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
-from ingest.channels import Channels
+from ingest.channels import Channels, ChannelStatus
 from ingest.database import Database
 from ingest.discover import discover
 from ingest.files import Files
 from ingest.folder import DataFolder
 from ingest.page_store import CollectionPages
 from ingest.pipeline import CANCELLED, Event, Pipeline
+from ingest.recipes import ChannelEntry
 from ingest.sandbox import Limits, Ocr, Sandbox
 from retrieval import Retriever
 
@@ -109,11 +110,14 @@ class Library:
         limits = Limits.from_settings(settings)
         self.sandbox = Sandbox(limits, Ocr(settings.ocr, settings.ocr_languages), workers=self._workers)
         self._painter = Sandbox(limits, Ocr("off"), workers=1)  # page images never wait behind documents being read
+        self.drawing_sandbox = Sandbox(limits, Ocr("off"), workers=1)  # nor do the images that encoders look at
         self.channels = Channels(self.folder / "indexes", self.catalog, settings)
         self.pipeline = Pipeline(self)
         self._jobs: Jobs | None = None
         self._listeners: list[Listener] = []
         self._guard = threading.Lock()  # an original is stored or removed by one thread at a time
+        self._changing = threading.RLock()  # channels come and go by one thread at a time
+        self.channels.tidy()
         self._sweep()
 
     # --- collections and channels -----------------------------------------------------------------------------------
@@ -158,27 +162,130 @@ class Library:
     @property
     def unavailable(self) -> Mapping[str, str]:
         """Channels that a collection wants and that can't be used here, with the reason and the cure."""
-        return self.channels.unavailable
+        found: dict[str, str] = {}
+        for collection in self.catalog.collections():
+            found |= self.channels.problems(collection)
+        return found
 
     def text_encoder(self) -> TextEncoder | None:
         """The semantic channel's encoder, to compare sentences with; None where it can't be used."""
         return self.channels.text_encoder()
 
     def channel_coverage(self) -> Mapping[str, Coverage]:
-        """Per channel, over all collections."""
-        return self.catalog.fills.coverage()
+        """Per channel, over all collections; one that is built to replace another goes by its key (visual-2)."""
+        return self.catalog.fills.progress()
 
     def retriever(self, collection: str | None = None) -> Retriever:
-        """Searches one collection."""
+        """Searches one collection, with the channels that it has at each search."""
         found = self.collection(collection)
+        self.channels.of(found.id)  # what can't be opened is an error here, not at the first search
         return Retriever(
-            self.channels.searchable(found),
+            lambda: self.channels.searchable(found.id),
             CollectionPages(found.id, self.catalog),
             fusion=self.settings.fusion,
-            notes={
-                entry.name: self.unavailable[entry.name] for entry in found.channels if entry.name in self.unavailable
-            },
+            notes=self.channels.problems(found),
         )
+
+    def add_channel(self, collection: str | None, name: str, encoder: str | None = None) -> ChannelEntry:
+        """A channel joins a collection; its pages are outstanding, and taken in when jobs run.
+
+        ``encoder``: for `retrieval.open_encoder`; else the name's default. It is tried before anything is written. A
+        channel of a name that is there is built beside that one and searched in its place once it has every page.
+
+        Raises `ConfigError` where the collection has the channel with that encoder or is switching already, or where
+        documents must be read first; `ChannelUnavailable`, `CollectionNotFound`.
+        """
+        default = self.channels.default_encoder(name)
+        spec = encoder or default
+        fingerprint = self.channels.proven(spec).fingerprint
+        with self._changing:
+            target = self.collection(collection)
+            same = [entry for entry in target.channels if entry.name == name]
+            self._check_switch(target, same, spec, fingerprint)
+            entry = ChannelEntry(self.channels.free_key(target, name), name, spec, active=not same)
+            self.catalog.recipes.add(target.id, entry)
+            self.channels.join(target.id, entry)
+        self._switch()  # at once where there is no page to take in
+        if self._jobs is not None:
+            self._jobs.reconcile()
+        return entry
+
+    def _check_switch(self, target: Collection, same: Sequence[ChannelEntry], spec: str, fingerprint: object) -> None:
+        opened = self.channels.of(target.id)
+        for entry in same:
+            if entry.encoder == spec or (entry.key in opened and opened[entry.key].encoder.fingerprint == fingerprint):
+                raise ConfigError(
+                    f"The collection {target.name!r} has the {entry.name} channel with {entry.encoder} already.",
+                    hint="`folioscope channels status` shows how far it is.",
+                )
+        for entry in same:
+            if not entry.active:
+                raise ConfigError(
+                    f"The {entry.name} channel of {target.name!r} is being switched to {entry.encoder} already.",
+                    hint=f"Wait for it, or cancel it with `folioscope channels rm {entry.key}`.",
+                )
+
+    def remove_channel(self, collection: str | None, name: str) -> list[ChannelEntry]:
+        """Remove a channel with its index, or, named by its key, one that is being built; returns what went.
+
+        Raises `NotFoundError`, and `ConfigError` where nothing would be left to search with.
+        """
+        with self._changing:
+            target = self.collection(collection)
+            going = self._entries(target, name)
+            if not any(entry.active for entry in target.channels if entry not in going):
+                raise ConfigError(
+                    f"{name} is the last channel of the collection {target.name!r}.", hint="Add another one first."
+                )
+            keys = [entry.key for entry in going]
+            self.catalog.recipes.remove(target.id, keys)
+            self.channels.retire(target.id, keys)
+        return going
+
+    def _entries(self, target: Collection, name: str) -> list[ChannelEntry]:
+        """The one that is being built with that key; else all of that channel."""
+        named = [entry for entry in target.channels if name in (entry.key, entry.name)]
+        if not named:
+            keys = ", ".join(entry.key for entry in target.channels)
+            raise NotFoundError(
+                f"The collection {target.name!r} has no channel {name!r}.", hint=f"Its channels: {keys}."
+            )
+        built = [entry for entry in named if entry.key == name and not entry.active]
+        return built or [entry for entry in target.channels if entry.name in {found.name for found in named}]
+
+    def backfill(self, collection: str | None = None, name: str | None = None) -> None:
+        """Go on until the collection's channels, or one of them, have every page that they can have here.
+
+        Channels that could not be used are tried again. Returns early when `stop` was called. Raises `NotFoundError`.
+        """
+        target = self.collection(collection)
+        keys = {entry.key for entry in (self._entries(target, name) if name else target.channels)}
+        self.channels.retry(target.id)
+        jobs = self._start_jobs()
+        jobs.reconcile()
+        jobs.wait(
+            lambda: (
+                not any(
+                    fill.collection_id == target.id and fill.channel in keys for fill in self.pipeline.pending_fills()
+                )
+            )
+        )
+        self._switch()
+
+    def channel_status(self, collection: str | None = None) -> list[ChannelStatus]:
+        """Each channel of a collection, those that are being built included."""
+        return self.channels.status(self.collection(collection))
+
+    def _switch(self) -> None:
+        """Search what has every page now in place of what it was built to replace."""
+        with self._changing:
+            for collection in self.catalog.collections():
+                for entry in collection.channels:
+                    if entry.active or entry.key not in self.channels.of(collection.id):
+                        continue
+                    replaced = self.catalog.recipes.activate(collection.id, entry)
+                    if replaced is not None:
+                        self.channels.retire(collection.id, replaced)
 
     # --- taking documents in ----------------------------------------------------------------------------------------
 
@@ -187,6 +294,7 @@ class Library:
         paths: Sequence[str | Path],
         *,
         collection: str | None = None,
+        channels: Sequence[str] | None = None,
         password: str | None = None,
         metadata: Metadata | None = None,
         wait: bool = False,
@@ -194,11 +302,17 @@ class Library:
         """Take files and folders in; returns when every document is ready or failed (``wait``: when the slower
         channels have them too), or when `stop` was called.
 
-        Raises `NotFoundError` when a path does not exist, and the back end's error when one gives up; what was
+        ``channels``: of the collection if it is made now. Raises `ConfigError` where it is there and has others,
+        `NotFoundError` when a path does not exist, and the back end's error when one gives up; what was
         acknowledged stays outstanding and goes on with the next job or `run_outstanding`.
         """
         found = discover([Path(path) for path in paths])
-        target = self.create_collection(collection)
+        target = self.create_collection(collection, channels)
+        if channels and (absent := set(channels) - {entry.name for entry in target.channels}):
+            raise ConfigError(
+                f"The collection {target.name!r} is there already, without the channel {', '.join(sorted(absent))}.",
+                hint=f"Add it with `folioscope channels add {min(absent)} -c {target.name}`.",
+            )
         job = self.catalog.create_job("ingest", target.id)
         jobs = self._start_jobs()
         registered = [
@@ -264,6 +378,7 @@ class Library:
 
     def _wait_for_channels(self, jobs: Jobs) -> None:
         jobs.wait(lambda: not self.pipeline.pending_fills())
+        self._switch()
 
     def _take(
         self, path: Path, collection: Collection, job: str, *, password: str | None, metadata: Metadata | None
@@ -351,6 +466,10 @@ class Library:
                             self.files.remove(sha256)
             except FolioscopeError as error:
                 log.warning("%s could not be removed wholly: %s", document, error)
+        try:
+            self._switch()
+        except FolioscopeError as error:
+            log.warning("a channel that is complete could not take over: %s", error)
 
     # --- pages ------------------------------------------------------------------------------------------------------
 
@@ -400,7 +519,7 @@ class Library:
 
     def emit(self, event: Event) -> None:
         """Tell whoever listens."""
-        if event.kind == "ready":
+        if event.kind in ("ready", "failed") or (event.kind == "filled" and event.done == event.total):
             self._sweep()
         if self._jobs is not None:
             self._jobs.on_event(event)
@@ -439,6 +558,7 @@ class Library:
             self._jobs = None
         self.sandbox.close()
         self._painter.close()
+        self.drawing_sandbox.close()
         self.channels.close()
         self._database.close()
         self.folder.close()

@@ -7,19 +7,28 @@ a page's vectors twice is the same as writing them once (their id is made from d
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from folioscope.domain import Page, PageInput, PageKey, Problem
-from folioscope.errors import DocumentError
+import numpy as np
+from numpy.typing import NDArray
+
+from folioscope.domain import Metadata, Page, PageInput, PageKey, Problem, Vector
+from folioscope.errors import ChannelUnavailable, DocumentError
 from ingest.catalog import Catalog, VersionRow
 from ingest.channels import Channels
+from ingest.drawing import Drawing
+from ingest.fills import Fill
 from ingest.sandbox import Sandbox
+from retrieval import Channel
+
+log = logging.getLogger(__name__)
 
 BATCH_PAGES = 64
 BATCH_SECONDS = 1.0
@@ -50,6 +59,7 @@ class Workplace(Protocol):
     catalog: Catalog
     channels: Channels
     sandbox: Sandbox
+    drawing_sandbox: Sandbox
 
     def original(self, sha256: str) -> Path:
         """Where the original lies."""
@@ -166,31 +176,84 @@ class Pipeline:
     # --- filling ----------------------------------------------------------------------------------------------------
 
     def fill(self, document_id: str, version: int, key: str) -> None:
-        """Take a version's pages into a slower channel, from where it stands; waits while documents are being read."""
+        """Take a version's pages into a slower channel, from where it stands; waits while documents are being read.
+
+        Where its last pages are fewer than the encoder likes to see at once, the next documents' pages join them.
+        """
         workplace = self._workplace
         row = workplace.catalog.version(document_id, version)
         if row is None or (channel := workplace.channels.of(row.collection_id).get(key)) is None:
             return
-        while (done := workplace.catalog.fills.done(document_id, version, key)) is not None and done < row.pages:
-            self._wait_until_quiet()
-            batch = workplace.catalog.pages(document_id, version, done + 1, done + channel.encoder.batch_size)
-            points = channel.encode([_input(row, page) for page in batch if page.problem is None])
-            with self.exclusive(document_id):
-                if workplace.catalog.fills.done(document_id, version, key) is None:
-                    return
-                channel.upsert(points)
-                channel.flush()
-                workplace.catalog.fills.advance(document_id, version, key, batch[-1].number)
-            self._emit(row, "filled", done=batch[-1].number, total=row.pages, channel=channel.name)
+        try:
+            while not self._filled(row, key):
+                self._wait_until_quiet()
+                self._fill(channel, key, self._portion(row, key, channel.encoder.batch_size))
+        except ChannelUnavailable as error:
+            log.warning("the %s channel takes in nothing more: %s", key, error)
+            workplace.channels.give_up(row.collection_id, key, str(error))
 
-    def pending_fills(self, document_id: str | None = None) -> list[tuple[str, int, str]]:
-        """Outstanding fills (document, version, channel) of channels that can be used here."""
+    def _filled(self, row: VersionRow, key: str) -> bool:
+        """Also where the document or the channel is gone."""
+        done = self._workplace.catalog.fills.done(row.document_id, row.version, key)
+        return done is None or done >= row.pages
+
+    def _portion(self, row: VersionRow, key: str, count: int) -> list[tuple[VersionRow, list[Page]]]:
+        """The next ``count`` pages of the version and, where it has fewer, of the next ones; each has at least one."""
+        catalog = self._workplace.catalog
+        found: list[tuple[VersionRow, list[Page]]] = []
+        next_ones = catalog.fills.outstanding(collection_id=row.collection_id, channel=key, limit=count)
+        for document_id, version in dict.fromkeys([(row.document_id, row.version), *(fill[:2] for fill in next_ones)]):
+            done = catalog.fills.done(document_id, version, key)
+            now = catalog.version(document_id, version)
+            if done is not None and now and (pages := catalog.pages(document_id, version, done + 1, done + count)):
+                found.append((now, pages))
+                count -= len(pages)
+            if not count:
+                break
+        return found
+
+    def _fill(self, channel: Channel, key: str, portion: Sequence[tuple[VersionRow, list[Page]]]) -> None:
+        """Encode pages of several documents together, write them, flush once, then say so in the catalog."""
         workplace = self._workplace
-        return [
-            fill
-            for fill in workplace.catalog.fills.outstanding(document_id)
-            if (row := workplace.catalog.version(*fill[:2])) and fill[2] in workplace.channels.of(row.collection_id)
-        ]
+        with ExitStack() as stack:
+            inputs = []
+            for row, pages in portion:
+                original = workplace.original(row.sha256)
+                drawing = stack.enter_context(Drawing(workplace.drawing_sandbox, original, row.password))
+                inputs += [_input(row, page, drawing.page(page.number)) for page in pages if page.problem is None]
+            points = self._encode(channel, inputs)
+        for row, _ in portion:
+            with self.exclusive(row.document_id):
+                if workplace.catalog.fills.done(row.document_id, row.version, key) is not None:
+                    channel.upsert([point for point in points if point[0].document_id == row.document_id])
+        channel.flush()
+        for row, pages in portion:
+            workplace.catalog.fills.advance(row.document_id, row.version, key, pages[-1].number)
+            self._emit(row, "filled", done=pages[-1].number, total=row.pages, channel=channel.name)
+
+    def _encode(self, channel: Channel, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector, Metadata]]:
+        """The pages' points; where some can't be drawn, each page by itself, and those are left out."""
+        if not pages:
+            return []
+        try:
+            return channel.encode(pages)
+        except DocumentError:
+            points = []
+        for page in pages:
+            try:
+                points += channel.encode([page])
+            except DocumentError as error:
+                if self.stopping:  # it may be for this that nothing can be drawn any more
+                    raise Stopped from None
+                where = (page.key.number, page.title, page.key.document_id, channel.name, error)
+                log.warning("page %d of %s (%s) is left out of the %s channel: %s", *where)
+        return points
+
+    def pending_fills(self, document_id: str | None = None) -> list[Fill]:
+        """Outstanding fills of channels that can be used here."""
+        workplace = self._workplace
+        found = workplace.catalog.fills.outstanding(document_id)
+        return [fill for fill in found if workplace.channels.fills(fill.collection_id, fill.channel)]
 
     def _wait_until_quiet(self) -> None:
         with self._quiet:
@@ -225,9 +288,9 @@ def _batches(pages: Iterable[Page], stopping: Callable[[], bool]) -> Iterator[li
         yield batch
 
 
-def _input(row: VersionRow, page: Page) -> PageInput:
+def _input(row: VersionRow, page: Page, image: Callable[[int], NDArray[np.uint8]] | None = None) -> PageInput:
     key = PageKey(row.document_id, row.version, page.number)
-    return PageInput(key, row.filename, page.words, metadata=row.metadata)
+    return PageInput(key, row.filename, page.words, image, row.metadata)
 
 
 class _Gone(Exception):

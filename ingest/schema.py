@@ -20,6 +20,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+OUTSTANDING = ("queued", "processing")
+"""The states of a version that is still to be read; it ends as ready or failed, later as superseded, then gone."""
+
 collections = Table(
     "collections",
     metadata,

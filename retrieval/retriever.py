@@ -7,7 +7,7 @@ does not know.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
@@ -33,13 +33,14 @@ from retrieval.regions import snippet, text_regions
 class Retriever:
     """Implements `folioscope.ports.Searcher` over the channels of one collection; safe in any number of threads.
 
+    ``channels``: by name; where they may change, what is called at each search for those that there are now.
     ``fusion`` and ``weights`` (> 0; 1 for a channel that is not named) are handed to `fuse`. ``candidates``: pages
     asked of each channel. ``notes``: for each channel that the collection wants and that can't be used, the reason.
     """
 
     def __init__(
         self,
-        channels: Mapping[str, Channel],
+        channels: Mapping[str, Channel] | Callable[[], Mapping[str, Channel]],
         pages: PageStore,
         *,
         analyzer: Analyzer | None = None,
@@ -48,7 +49,7 @@ class Retriever:
         candidates: int = 200,
         notes: Mapping[str, str] | None = None,
     ) -> None:
-        self._channels = channels
+        self._channels = channels if callable(channels) else lambda: channels
         self._pages = pages
         self._analyzer = analyzer or lexical_analyzer()
         self._fusion = fusion
@@ -75,11 +76,12 @@ class Retriever:
         with _timed(timings, "total"):
             documents: dict[str, DocumentRef | None] = {}
             rankings: dict[str, list[ScoredPage]] = {}
-            notes = {name: reason for name, reason in self._notes.items() if name not in self._channels}
-            for name in self._chosen(channels):
+            usable = self._channels()  # held, so that one that is replaced meanwhile lasts until this search is over
+            notes = {name: reason for name, reason in self._notes.items() if name not in usable}
+            for name in self._chosen(usable, channels):
                 with _timed(timings, name):
                     try:
-                        rankings[name] = self._rank(self._channels[name], query, k, where, documents)
+                        rankings[name] = self._rank(usable[name], query, k, where, documents)
                     except ChannelUnavailable as error:
                         if channels is not None:
                             raise
@@ -105,15 +107,15 @@ class Retriever:
         """The words of pages that were found; a page that is gone is missing."""
         return self._pages.words(keys)
 
-    def _chosen(self, channels: Sequence[str] | None) -> Iterable[str]:
+    def _chosen(self, usable: Mapping[str, Channel], channels: Sequence[str] | None) -> Iterable[str]:
         if channels is None:
-            return self._channels
+            return usable
         for name in channels:
-            if name in self._channels:
+            if name in usable:
                 continue
             if name in self._notes:
                 raise ChannelUnavailable(f"The {name} channel can't be used.", hint=self._notes[name])
-            known = ", ".join(self._channels) or "none"
+            known = ", ".join(usable) or "none"
             raise QueryError(f"There is no channel {name!r} in this collection.", hint=f"Its channels: {known}.")
         return dict.fromkeys(channels)
 

@@ -43,7 +43,7 @@ def duplicates(
 
     with open_library(data_dir) as library:
         found = library.collection(collection)
-        channel = library.channels.searchable(found).get(CHANNEL)
+        channel = library.channels.searchable(found.id).get(CHANNEL)
         if channel is None:
             why = library.unavailable.get(CHANNEL, "")
             raise NotFoundError(

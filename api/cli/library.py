@@ -51,6 +51,10 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders: PDFs and images.")],
     collection: CollectionName = None,
     data_dir: DataDir = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a new collection: lexical, semantic, visual, image; may be repeated."),
+    ] = None,
     password: Password = None,
     meta: Tags = None,
     ocr: OcrEngine = None,
@@ -72,7 +76,9 @@ def ingest(
     flags = {"ocr": ocr, "ocr_languages": ocr_languages, "workers": workers}
     with working(data_dir, go_on=f"{GO_ON} or the same command", **flags) as work:
         with work.shown(quiet):
-            report = work.library.ingest(paths, collection=collection, password=password, metadata=tags, wait=wait)
+            report = work.library.ingest(
+                paths, collection=collection, channels=channel, password=password, metadata=tags, wait=wait
+            )
         _tell(work, report, as_json, quiet)
 
 
@@ -118,9 +124,10 @@ def _summary(report: Report, counter: Counter) -> None:
 
 
 def _say_channels(library: Library) -> None:
+    unavailable = library.unavailable
     for name, coverage in library.channel_coverage().items():
-        if name in library.unavailable:
-            say(f"the {name} channel is off: {library.unavailable[name]}")
+        if name in unavailable:
+            say(f"the {name} channel is off: {unavailable[name]}")
         elif coverage.done < coverage.total:
             say(
                 f"the {name} channel has {coverage.done} of {coverage.total} pages; "
@@ -264,7 +271,7 @@ def collections_ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def collections_create(
     name: CollectionArgument,
     channel: Annotated[
-        list[str] | None, typer.Option(metavar="CHANNEL", help="lexical or semantic; may be repeated.")
+        list[str] | None, typer.Option(metavar="CHANNEL", help="lexical, semantic, visual, image; may be repeated.")
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

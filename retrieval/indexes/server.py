@@ -44,7 +44,7 @@ class ServerIndex(QdrantIndex):
 
     ``pooled``, ``datatype``, ``candidates``: see qdrant.py. What was written has been acknowledged by the server and
     survives as its write-ahead log does. Raises `FingerprintMismatch` where the collection has another fingerprint,
-    `StorageError` where it has another schema or the server can't be reached.
+    `StorageError` where it has another schema, `ChannelUnavailable` while the server can't be reached.
     """
 
     def __init__(
@@ -205,9 +205,8 @@ def _errors(name: str, done: str) -> Iterator[None]:
     except FolioscopeError:
         raise
     except Exception as error:
-        raise StorageError(
-            f"The Qdrant collection {name!r} can't be {done}: {_reason(error)}.", hint=_hint(error)
-        ) from error
+        kind = ChannelUnavailable if _passing(error) else StorageError
+        raise kind(f"The Qdrant collection {name!r} can't be {done}: {_reason(error)}.", hint=_hint(error)) from error
 
 
 def _retried(request: Callable[[], T]) -> T:

@@ -110,7 +110,7 @@ def test_coverage_counts_current_versions_and_what_is_outstanding(catalog: Catal
     assert catalog.outstanding_versions() == [(entry.document_id, 1)]
     read(catalog, entry, page(1, "a"), page(2, "b"), page(3, problem=Problem("parser_timeout", "slow")))
     assert catalog.outstanding_versions() == []
-    assert catalog.fills.outstanding() == [(entry.document_id, 1, "semantic")]
+    assert catalog.fills.outstanding() == [(entry.document_id, 1, "semantic", reports.id)]
     assert catalog.fills.coverage(reports.id) == {"lexical": Coverage(3, 3), "semantic": Coverage(0, 3)}
     catalog.fills.advance(entry.document_id, 1, "semantic", 2)
     assert catalog.fills.done(entry.document_id, 1, "semantic") == 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from folioscope.domain import Fingerprint, PageKey
-from folioscope.errors import FingerprintMismatch, StorageError
+from folioscope.errors import ChannelUnavailable, FingerprintMismatch, StorageError
 from retrieval.indexes import erase_index, index_exists, open_index, server
 from retrieval.indexes.server import ServerIndex, connect, remove
 
@@ -75,7 +75,7 @@ def test_a_server_that_is_down_is_tried_a_few_times(pauses, scripted):
     scripted.shutdown()
     scripted.server_close()
     client = connect(url)
-    with pytest.raises(StorageError, match="can't be opened") as caught:
+    with pytest.raises(ChannelUnavailable, match="can't be opened") as caught:
         ServerIndex(client, "pages", PRINT)
     assert "FOLIOSCOPE_QDRANT_URL" in caught.value.hint
     assert pauses == [0.25, 0.5, 1.0]
