@@ -329,7 +329,7 @@ class Library:
         versions = {(entry.document_id, entry.version) for _, entry in registered}
         jobs.wait(lambda: not versions.intersection(self.catalog.outstanding_versions()))
         if channels:
-            self._wait_for_channels(jobs)
+            jobs.wait(lambda: not any(fill[:2] in versions for fill in self.pipeline.pending_fills()))
         return tuple(self._outcome(*entry) for entry in registered)
 
     def reingest(

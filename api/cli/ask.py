@@ -62,10 +62,8 @@ def search(
             output.json_document(output.search_json(result))
         else:
             _show_hits(result)
-        if result.hits:
-            best = result.hits[0]
-            pages = [(best.key, [region.box for region in best.regions])]
-            _images(library, pages, save_image, open_image)
+        pages = [(hit.key, [region.box for region in hit.regions]) for hit in result.hits[:1]]
+        _images(library, pages, save_image, open_image)
 
 
 def _where(
@@ -81,7 +79,9 @@ def _where(
 
 def _show_hits(result: SearchResult) -> None:
     for hit in result.hits:
-        output.text(f"{hit.rank}. {hit.document.filename}, page {hit.page}  ({hit.score:.2f})")
+        # Ranks, not the fused score: that is relative to this one question's candidates and looks like a certainty.
+        ranks = ", ".join(f"{name} {score.rank}" for name, score in hit.scores.items())
+        output.text(f"{hit.rank}. {hit.document.filename}, page {hit.page}  ({ranks})")
         if hit.snippet:
             output.text("   " + " ".join(hit.snippet.split()))
     if not result.hits:
@@ -93,7 +93,8 @@ def _show_hits(result: SearchResult) -> None:
 def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What you want to know.")],
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE", help="Ask these files; else the collection.")
+        list[Path] | None,
+        typer.Argument(metavar="FILE", help="Ask these files, kept in the collection 'files'; else the collection."),
     ] = None,
     collection: CollectionName = None,
     model: Annotated[str | None, typer.Option(metavar="MODEL", help="The answering model; else the setting's.")] = None,
@@ -153,7 +154,7 @@ def _take_in(files: Sequence[Path], collection: str, data_dir: Path | None, pass
     from folioscope.errors import DocumentError
 
     with working(data_dir) as work, work.shown(quiet):
-        report = work.library.ingest(files, collection=collection, password=password)
+        report = work.library.ingest(files, collection=collection, password=password, wait=True)
     for outcome in report.failed:
         assert outcome.problem is not None
         say(f"{outcome.filename}: {outcome.problem.message}")
@@ -203,6 +204,9 @@ def _cited(found: Answer) -> list[tuple[PageKey, list[Box]]]:
 def _images(library: Library, pages: Sequence[tuple[PageKey, Sequence[Box]]], save_to: Path | None, show: bool) -> None:
     """Write the highlighted pages: the first as named, further ones with -2, -3 … before the suffix."""
     if save_to is None and not show:
+        return
+    if not pages:
+        say("there is no page to show" + (f": {save_to} was not written" if save_to else ""))
         return
     from generation import draw, save
 

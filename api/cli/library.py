@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,10 +77,15 @@ def ingest(
     flags = {"ocr": ocr, "ocr_languages": ocr_languages, "workers": workers}
     with working(data_dir, go_on=f"{GO_ON} or the same command", **flags) as work:
         with work.shown(quiet):
+            target = work.library.settings.collection if collection is None else collection
+            known = [made.name for made in work.library.catalog.collections()]
             report = work.library.ingest(
                 paths, collection=collection, channels=channel, password=password, metadata=tags, wait=wait
             )
         _tell(work, report, as_json, quiet)
+        if target not in known and not quiet:
+            near = difflib.get_close_matches(target, known, n=1)
+            say(f"made the collection {target!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
 def _tell(work: Work, report: Report, as_json: bool, quiet: bool) -> None:
@@ -113,9 +119,11 @@ def _summary(report: Report, counter: Counter) -> None:
     for outcome in report.outcomes:
         counts[outcome.status] = counts.get(outcome.status, 0) + 1
     counted = ", ".join(f"{number} {status}" for status, number in counts.items()) or "nothing"
-    skipped = f"; {report.skipped} other files skipped" if report.skipped else ""
-    pages, seconds = counter.pages, counter.seconds
-    say(f"{counted}: {pages} pages in {seconds:.1f} s ({pages / max(seconds, 1e-9):.0f} pages/s){skipped}")
+    skipped = f"; {report.skipped} files of other types skipped" if report.skipped else ""
+    pages, filled, seconds = counter.pages, counter.filled, counter.seconds
+    took = f"{pages} pages read" + (f", {filled} taken in by slower channels" if filled else "")
+    rate = f" ({pages / seconds:.3g} pages/s)" if pages and seconds else ""
+    say(f"{counted}: {took} in {seconds:.1f} s{rate}{skipped}")
     for outcome in report.outcomes:
         if outcome.problem:
             say(f"  {outcome.status}: {outcome.filename}: {outcome.problem.message} [{outcome.problem.code}]")
@@ -130,8 +138,8 @@ def _say_channels(library: Library) -> None:
             say(f"the {name} channel is off: {unavailable[name]}")
         elif coverage.done < coverage.total:
             say(
-                f"the {name} channel has {coverage.done} of {coverage.total} pages; "
-                "the next ingest or `folioscope jobs watch` goes on with it"
+                f"the {name} channel has {coverage.done} of {coverage.total} pages and rests; "
+                "`folioscope jobs watch` or the next ingest goes on with it"
             )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -25,6 +26,21 @@ channels.add_to(app)
 ask.add_to(app)
 images.add_to(app)
 models.add_to(app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        installation.version()
+        raise typer.Exit
+
+
+@app.callback()
+def folioscope(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Answers questions about documents by looking at their pages."""
 
 
 def main() -> None:

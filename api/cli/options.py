@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from ingest import Library
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="FOLDER", help="Where everything lives (else FOLIOSCOPE_DATA_DIR)."),
@@ -43,9 +44,27 @@ OcrLanguages = Annotated[
     str | None, typer.Option("--ocr-languages", metavar="CODES", help="Tesseract's codes, such as eng+deu.")
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="Return only when the slower channels are filled, too.")]
+
+
+def _can_be_written(path: Path | None) -> Path | None:
+    """Said before the work, not after it."""
+    if path is None:
+        return None
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise typer.BadParameter(f"{path} ends in none of {', '.join(IMAGE_SUFFIXES)}")
+    if not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.absolute().parent}")
+    return path
+
+
 SaveImage = Annotated[
     Path | None,
-    typer.Option("--save-image", metavar="FILE", help="Write the highlighted page here (.png, .jpg, .webp)."),
+    typer.Option(
+        "--save-image",
+        metavar="FILE",
+        help="Write the highlighted page here (.png, .jpg, .webp).",
+        callback=_can_be_written,
+    ),
 ]
 OpenImage = Annotated[bool, typer.Option("--open-image", help="Show the highlighted page in the system's viewer.")]
 

@@ -153,6 +153,15 @@ def test_looking_after_documents(run, make_pdf: MakePdf) -> None:
     assert "Did you mean" not in run("docs", "rm", "a.pdf", code=3).stderr
 
 
+def test_a_new_collection_is_named_when_it_is_made(run, make_pdf: MakePdf) -> None:
+    path = make_pdf("a.pdf", ["Words."])
+    assert "made the collection 'default'" in run("ingest", path).stderr
+    assert "did you mean 'default'?" in run("ingest", path, "-c", "defalt").stderr
+    assert "made the collection" not in run("ingest", path).stderr
+    assert "there is no page to show" in run("search", "zebra", "--save-image", path.with_suffix(".png")).stderr
+    assert run("--version").stdout == run("version").stdout
+
+
 def test_collections(run, make_pdf: MakePdf) -> None:
     run("collections", "create", "reports", "--channel", "lexical")
     run("ingest", make_pdf("a.pdf", ["Words."]), "-c", "reports")
@@ -173,6 +182,8 @@ def test_collections(run, make_pdf: MakePdf) -> None:
         (["ask", "x", "--model", "gpt-17"], 3, "collection"),
         (["docs", "show", "x"], 3, "no collection"),
         (["ingest", "x.pdf", "--ocr", "magic"], 2, "'magic'"),
+        (["search", "x", "--save-image", "page.gif"], 2, "page.gif ends in none of"),
+        (["ask", "x", "--save-image", "no/such/folder/page.png"], 2, "there is no folder"),
         (["search", "x", "-k", "0"], 2, "greater than or equal"),
         (["ask", "x", "a.pdf", "-d", "b.pdf"], 2, "--document and --meta"),
         (["ask", "x", "a.pdf", "--meta", "year=2024"], 2, "--document and --meta"),
