@@ -231,7 +231,7 @@ def test_what_can_not_be_added_leaves_nothing(library: Library, make_pdf: MakePd
     assert stands(library) == before
     library.add_channel(None, "semantic", "letters:a")
     library.add_channel(None, "semantic", "letters:b")
-    with pytest.raises(ConfigError, match="being switched to letters:b already.*channels rm semantic-2"):
+    with pytest.raises(ConfigError, match=r"being switched to letters:b already.*channels rm semantic-2"):
         library.add_channel(None, "semantic", "letters:slow")
 
 
@@ -245,7 +245,7 @@ def test_removing_and_cancelling(library: Library, make_pdf: MakePdf) -> None:
     assert index_folders(library) == {"lexical", "semantic"}
     library.add_channel(None, "semantic", "letters:b")
     assert [entry.key for entry in library.remove_channel(None, "semantic")] == ["semantic", "semantic-2"]
-    with pytest.raises(NotFoundError, match="no channel 'semantic'.*Its channels: lexical"):
+    with pytest.raises(NotFoundError, match=r"no channel 'semantic'.*Its channels: lexical"):
         library.remove_channel(None, "semantic")
     with pytest.raises(ConfigError, match="the last channel"):
         library.remove_channel(None, "lexical")
@@ -319,5 +319,5 @@ def test_the_channels_of_a_new_collection_are_named_at_ingest(library: Library, 
     path = fruits(make_pdf)
     library.ingest([path], collection="words", channels=["lexical", "semantic"])
     assert [entry.name for entry in library.collection("words").channels] == ["lexical", "semantic"]
-    with pytest.raises(ConfigError, match="without the channel visual.*channels add visual -c words"):
+    with pytest.raises(ConfigError, match=r"without the channel visual.*channels add visual -c words"):
         library.ingest([path], collection="words", channels=["visual"])
