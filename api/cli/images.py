@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,7 +59,7 @@ def duplicates(
         for page in group["pages"]:
             output.text(f"   {page['filename']}, page {page['page']}")
     missing = f"; {total - pages} have no vector (yet)" if pages < total else ""
-    print(f"{len(groups)} groups among {pages} pages{missing}", file=sys.stderr)
+    output.say(f"{len(groups)} groups among {pages} pages{missing}")
 
 
 def duplicate_pages(
@@ -140,7 +139,7 @@ def label(
                     rows.append(_labelled(path, page, dict(zip(labels, shares.tolist(), strict=True))))
             except DocumentError as error:
                 failed += 1
-                print(f"{path.name}: {error} [{error.code}]", file=sys.stderr)
+                output.say(f"{path.name}: {error} [{error.code}]")
     if as_json:
         output.json_document(rows)
     else:
