@@ -5,7 +5,7 @@ from folioscope.ports import Analyzer, Encoder
 
 __all__ = ["ENCODERS", "analyzer", "open_encoder"]
 
-ENCODERS = ("lexical", "semantic", "semantic:<folder>")
+ENCODERS = ("lexical", "semantic", "semantic:<folder>", "clip:<model or folder>")
 
 
 def open_encoder(spec: str) -> Encoder:
@@ -22,6 +22,10 @@ def open_encoder(spec: str) -> Encoder:
         from retrieval.encoders.semantic import SemanticEncoder
 
         return SemanticEncoder(folder or "auto")
+    if name == "clip" and folder:
+        from retrieval.encoders.clip import ClipEncoder
+
+        return ClipEncoder(folder)
     raise ConfigError(f"There is no encoder {spec!r}.", hint=f"Known encoders: {', '.join(ENCODERS)}.")
 
 

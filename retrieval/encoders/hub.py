@@ -1,0 +1,72 @@
+"""Model files from the hub's local cache or, where they are not there yet, from the hub itself.
+
+What has been fetched is used from then on without asking the hub again: the revision stays what it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from folioscope.errors import ChannelUnavailable, ConfigError
+
+SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")  # configurations, tokenizers, prompts
+WEIGHTS = ("*.safetensors",)
+_REPO = re.compile(r"[\w.-]+/[\w.-]+")
+_TIMEOUT_S = 5.0  # for the hub's first word; downloads take the time they take
+
+
+def is_repo(name: str) -> bool:
+    """Whether a name has the form of a hub id, ``organisation/model``."""
+    return bool(_REPO.fullmatch(name)) and not name.startswith(("./", "../", "~"))
+
+
+def fetch(repo: str, weights: Sequence[str] = WEIGHTS) -> Path:
+    """The folder with a model's small files and the weights of these patterns; downloads what the cache lacks.
+
+    Where the repository has none of these weights, PyTorch's older ``*.bin`` files are taken. Raises
+    `ChannelUnavailable` where the files are not here and the hub can't be reached or does not give them out.
+    """
+    folder = _snapshot(repo, [*SMALL_FILES, *weights])
+    if not any(any(folder.glob(pattern)) for pattern in weights):
+        folder = _snapshot(repo, [*SMALL_FILES, "*.bin"])
+    return folder
+
+
+def _snapshot(repo: str, patterns: Sequence[str]) -> Path:
+    from huggingface_hub import errors, snapshot_download
+
+    allow = list(patterns)
+    try:
+        return Path(snapshot_download(repo, allow_patterns=allow, local_files_only=True))
+    except errors.HFValidationError as error:
+        raise ConfigError(f"{repo!r} is no hub id: {error}", hint="A hub id is organisation/model.") from None
+    except errors.LocalEntryNotFoundError:
+        pass
+    try:
+        return Path(snapshot_download(repo, allow_patterns=allow, etag_timeout=_TIMEOUT_S))
+    except (errors.RepositoryNotFoundError, errors.GatedRepoError) as error:
+        raise ChannelUnavailable(
+            f"The hub does not give out {repo}: it does not exist, is private, or asks for consent "
+            f"({_first_line(error)}).",
+            hint="Check the name; for a gated model accept its terms on the hub and set HF_TOKEN.",
+        ) from None
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
+        raise _unreachable(repo, error) from error
+
+
+def _unreachable(repo: str, error: Exception) -> ChannelUnavailable:
+    from huggingface_hub import constants
+
+    name = f"models--{repo.replace('/', '--')}"
+    return ChannelUnavailable(
+        f"{repo} is not in {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} can't be reached ({_first_line(error)}).",
+        hint=f"Set HF_ENDPOINT to a mirror; or run `folioscope models pull` where there is a network and copy "
+        f"{name} from its cache into the one here (HF_HOME moves it); or name a folder instead of a hub id. "
+        "The lexical channel works meanwhile.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:200]
