@@ -66,6 +66,12 @@ class PageIndex(Protocol):
         """The nearest pages, best first, at most ``limit``."""
         ...
 
+    def vectors(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Vector]:
+        """The stored vectors of these pages, dense and multi ones with rows of length 1 and as precise as they are
+        stored; a page that is not stored is missing.
+        """
+        ...
+
     def delete(self, document_id: str, version: int | None = None) -> None:
         """Remove a document's points, of one version or of all. Durable after `flush`."""
         ...

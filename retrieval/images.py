@@ -45,8 +45,9 @@ def near_duplicates(vectors: NDArray[np.float32], threshold: float) -> list[Dupl
         cosine[start : start + BLOCK] = scores.max(axis=1)
         alike = scores >= threshold - 1e-6  # a cosine of equal rows may come out a little under 1
         for row in np.flatnonzero(alike.any(axis=1)).tolist():
-            joined = np.append(group[alike[row]], group[start + row])
-            group[np.isin(group, joined)] = joined.min()
+            names = np.unique(np.append(group[alike[row]], group[start + row]))
+            if len(names) > 1:
+                group[np.isin(group, names)] = names[0]
     return _groups(group, nearest, cosine)
 
 

