@@ -51,9 +51,7 @@ def near_duplicates(vectors: NDArray[np.float32], threshold: float) -> list[Dupl
     return _groups(group, nearest, cosine)
 
 
-def _groups(
-    group: NDArray[np.int64], nearest: NDArray[np.int64], cosine: NDArray[np.float32]
-) -> list[Duplicates]:
+def _groups(group: NDArray[np.int64], nearest: NDArray[np.int64], cosine: NDArray[np.float32]) -> list[Duplicates]:
     names, counts = np.unique(group, return_counts=True)
     found = []
     for name in names[counts > 1]:

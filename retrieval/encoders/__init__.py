@@ -5,7 +5,14 @@ from folioscope.ports import Analyzer, Encoder
 
 __all__ = ["ENCODERS", "analyzer", "open_encoder"]
 
-ENCODERS = ("lexical", "semantic", "semantic:<folder or model>", "clip:<model or folder>")
+ENCODERS = (
+    "lexical",
+    "semantic",
+    "semantic:<folder or model>",
+    "clip:<model or folder>",
+    "vllm:<url>#<model>",
+    "openai-embeddings:<url>#<model>",
+)
 
 
 def open_encoder(spec: str) -> Encoder:
@@ -13,19 +20,28 @@ def open_encoder(spec: str) -> Encoder:
 
     Raises `ConfigError` for an unknown name, `ChannelUnavailable` where the weights are not installed.
     """
-    name, _, folder = spec.partition(":")
+    name, _, rest = spec.partition(":")
     if spec == "lexical":
         from retrieval.encoders.lexical import LexicalEncoder
 
         return LexicalEncoder()
-    if spec == "semantic" or (name == "semantic" and folder):
+    if spec == "semantic" or (name == "semantic" and rest):
         from retrieval.encoders.semantic import SemanticEncoder
 
-        return SemanticEncoder(folder or "auto")
-    if name == "clip" and folder:
+        return SemanticEncoder(rest or "auto")
+    if name == "clip" and rest:
         from retrieval.encoders.clip import ClipEncoder
 
-        return ClipEncoder(folder)
+        return ClipEncoder(rest)
+    if name == "vllm" and rest:
+        from retrieval.encoders.remote import VllmEncoder
+
+        return VllmEncoder(rest)
+    if name == "openai-embeddings" and rest:
+        from retrieval.encoders.remote import OpenAITexts
+        from retrieval.encoders.semantic import SemanticEncoder
+
+        return SemanticEncoder(OpenAITexts(rest))
     raise ConfigError(f"There is no encoder {spec!r}.", hint=f"Known encoders: {', '.join(ENCODERS)}.")
 
 

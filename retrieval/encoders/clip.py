@@ -77,7 +77,8 @@ class ClipEncoder:
 
     def encode_image_query(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 [h, w, 3] RGB, upright -> float32 [dim]: finds images that look like this one."""
-        return self.encode_images([image])[0]
+        vector: NDArray[np.float32] = self.encode_images([image])[0]
+        return vector
 
     def encode_images(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Each uint8 [h, w, 3] RGB, upright, of any size -> float32 [n, dim], rows of length 1.
@@ -93,7 +94,7 @@ class ClipEncoder:
     def _encode_query(self, query: str) -> Vector | None:
         if not query.strip():
             return None
-        vector = self.encode_texts([query])[0]
+        vector: NDArray[np.float32] = self.encode_texts([query])[0]
         vector.setflags(write=False)
         return vector
 
@@ -104,12 +105,12 @@ class ClipEncoder:
             for start in range(0, len(inputs), self.batch_size):
                 batch = inputs[start : start + self.batch_size]
                 rows[start : start + len(batch)] = features(batch).float().cpu().numpy()  # [batch, dim]
-        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def _pil(image: NDArray[np.uint8]) -> Image:
-    from PIL import Image as images
+    import PIL.Image
 
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"an image is uint8 [height, width, 3], this is {image.dtype} {list(image.shape)}")
-    return images.fromarray(image)
+    return PIL.Image.fromarray(image)

@@ -1,8 +1,8 @@
 """torch, opened in one place: its import and the device that models run on.
 
 `import_torch` is the only way in, because of a trap: registries carry torchvision as a CUDA build, and beside a CPU
-build of torch its import ends in ``RuntimeError: operator torchvision::nms does not exist``, which takes colpali_engine,
-open_clip and half of transformers with it. Only two operators are missed, and no encoder calls either; declaring them
+build of torch its import ends in ``RuntimeError: operator torchvision::nms does not exist``, which takes open_clip and
+half of transformers with it. Only two operators are missed, and no encoder calls either; declaring them
 lets the rest be imported. A matched pair of builds never comes to that line.
 """
 
@@ -48,12 +48,12 @@ def import_torch() -> ModuleType:
     except ImportError as error:
         raise ChannelUnavailable(f"Models need torch, which is not installed ({error}).", hint=EXTRA) from None
     _make_torchvision_importable(torch)
-    return torch
+    return torch  # type: ignore[no-any-return]
 
 
 def _make_torchvision_importable(torch: Any) -> None:
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except ImportError:
         return  # transformers' own classes do without
     except RuntimeError as error:
@@ -73,4 +73,4 @@ def choose_device() -> Device:
         return Device(torch.device("cuda"), torch.bfloat16, f"{torch.cuda.get_device_name(0)}, bfloat16")
     if torch.backends.mps.is_available():
         return Device(torch.device("mps"), torch.float16, "Apple GPU (mps), float16")
-    return Device(torch.device("cpu"), torch.float32, "CPU, float32: no GPU was found, and half precision is slower here")
+    return Device(torch.device("cpu"), torch.float32, "CPU, float32: no GPU was found")

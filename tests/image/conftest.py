@@ -100,7 +100,9 @@ def open_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("open-clip") / "tiny-open-clip"
     folder.mkdir()
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    save_file(
+        {name: value.contiguous() for name, value in model.state_dict().items()}, folder / "open_clip_model.safetensors"
+    )
     return folder
 
 
@@ -131,7 +133,10 @@ def transformers_clip(family: str):
     if family == "clip":
         config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=32)
         processor = transformers.CLIPImageProcessor(
-            size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE}, image_mean=[0.5] * 3, image_std=[0.5] * 3
+            size={"shortest_edge": SIZE},
+            crop_size={"height": SIZE, "width": SIZE},
+            image_mean=[0.5] * 3,
+            image_std=[0.5] * 3,
         )
         return transformers.CLIPModel(config), processor
     if family == "siglip":
