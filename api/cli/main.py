@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from api.cli import ask, exits, installation, library, output
+from api.cli import ask, exits, images, installation, library, models, output
 
 app = typer.Typer(
     name="folioscope",
@@ -22,6 +22,8 @@ app = typer.Typer(
 installation.add_to(app)
 library.add_to(app)
 ask.add_to(app)
+images.add_to(app)
+models.add_to(app)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMS = "a folder, local-dir:FOLDER, hf-hub:ORG/MODEL, an open_clip MODEL/TAG such as ViT-B-32/openai, or ORG/MODEL"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
+OPEN_CLIP_WEIGHTS = (["open_clip_model.safetensors"], ["open_clip_pytorch_model.bin"])  # and what was before
 # The length of a vector and the image's size stand in the configuration, except where they have the library's default.
 TRANSFORMERS = {
     "clip": ("projection_dim", 512),
@@ -34,14 +35,18 @@ TRANSFORMERS = {
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a model lies. ``name`` as shown; ``source``: a folder, or an open_clip (architecture, tag)."""
+    """Where a model lies, its files being here. ``name``: as shown to people.
+
+    ``tag``: open_clip's (architecture, tag) where the folder does not describe its model itself.
+    """
 
     library: Literal["open_clip", "transformers"]
     name: str
-    source: Path | tuple[str, str]
+    folder: Path
     dim: int
     image_size: int
     revision: str
+    tag: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +75,13 @@ def find(spec: str) -> Checkpoint:
     if schema == "local-dir" and rest:
         return _open_clip_folder(Path(rest).expanduser(), Path(rest).name)
     if schema == "hf-hub" and is_repo(rest):
-        return _open_clip_folder(fetch(rest, ["open_clip_model.safetensors"]), rest)
+        return _open_clip_folder(fetch(rest, *OPEN_CLIP_WEIGHTS), rest)
     folder = Path(spec).expanduser()
     if folder.is_dir():
         known = (folder / OPEN_CLIP_CONFIG).is_file()
         return (_open_clip_folder if known else _transformers_folder)(folder, folder.resolve().name)
     architecture, _, tag = spec.partition("/")
-    if tag and _architecture(architecture):
+    if tag and _is_architecture(architecture):
         return _open_clip_tag(architecture, tag)
     if is_repo(spec):
         return _transformers_folder(fetch(spec, ["model*.safetensors"]), spec)
@@ -85,14 +90,22 @@ def find(spec: str) -> Checkpoint:
 
 def _open_clip_folder(folder: Path, name: str) -> Checkpoint:
     model = _read(folder, OPEN_CLIP_CONFIG).get("model_cfg", {})
-    return Checkpoint("open_clip", name, folder, *_open_clip_sizes(model), _revision(folder, ("open_clip_",)))
+    return Checkpoint("open_clip", name, folder, *_open_clip_sizes(model), _revision(folder, "open_clip_"))
 
 
 def _open_clip_tag(architecture: str, tag: str) -> Checkpoint:
-    config = json.loads(_architecture(architecture).read_text(encoding="utf-8"))  # type: ignore[union-attr]
-    return Checkpoint(
-        "open_clip", f"{architecture}/{tag}", (architecture, tag), *_open_clip_sizes(config), f"open_clip {tag}"
-    )
+    """All of open_clip's tags name a repository of the hub, which mostly describes its model."""
+    open_clip, name = _import_open_clip(), f"{architecture}/{tag}"
+    config = open_clip.get_pretrained_cfg(architecture, tag)
+    if not config:
+        known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture)) or "none"
+        raise ConfigError(f"open_clip has no weights {name!r}.", hint=f"Its tags of this architecture: {known}.")
+    repo, _, file = config["hf_hub"].rpartition("/")
+    folder = fetch(repo, [file]) if file else fetch(repo, *OPEN_CLIP_WEIGHTS)
+    if (folder / OPEN_CLIP_CONFIG).is_file():
+        return _open_clip_folder(folder, name)
+    sizes = _open_clip_sizes(open_clip.get_model_config(architecture))
+    return Checkpoint("open_clip", name, folder, *sizes, _revision(folder, file), (architecture, tag))
 
 
 def _open_clip_sizes(config: dict[str, Any]) -> tuple[int, int]:
@@ -111,7 +124,7 @@ def _transformers_folder(folder: Path, name: str) -> Checkpoint:
     field, default = TRANSFORMERS[kind]
     vision = config.get("vision_config") or {}
     dim = int((config if kind == "clip" else vision).get(field, default))
-    return Checkpoint("transformers", name, folder, dim, int(vision.get("image_size", 224)), _revision(folder, ()))
+    return Checkpoint("transformers", name, folder, dim, int(vision.get("image_size", 224)), _revision(folder, ""))
 
 
 def _read(folder: Path, file: str) -> dict[str, Any]:
@@ -124,28 +137,29 @@ def _read(folder: Path, file: str) -> dict[str, Any]:
     return config
 
 
-def _revision(folder: Path, prefixes: tuple[str, ...]) -> str:
-    """12 hexadecimal digits that change with weights, tokenizer and configuration; takes milliseconds."""
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name.startswith(prefixes or "")]
-    weights = [path for path in files if path.suffix in (".safetensors", ".bin", ".pt")]
+def _revision(folder: Path, prefix: str) -> str:
+    """12 hexadecimal digits that change with the weights (files of this prefix), tokenizer and configuration."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    weights = [
+        path for path in files if path.suffix in (".safetensors", ".bin", ".pt") and path.name.startswith(prefix)
+    ]
     if not weights:
         raise ConfigError(f"{folder} has a configuration and no weights.", hint="Fetch the model again.")
     digest = hashlib.sha256()
+    for path in weights:
+        sample(path, digest)
     for path in files:
-        if path in weights:
-            sample(path, digest)
-        elif path.suffix in (".json", ".txt", ".model"):
+        if path.suffix in (".json", ".txt", ".model"):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _architecture(name: str) -> Path | None:
-    """open_clip's own description of an architecture, found without importing it (which imports torch)."""
+def _is_architecture(name: str) -> bool:
+    """Whether open_clip describes it; without importing open_clip, which imports torch."""
     spec = find_spec("open_clip")
     if spec is None or spec.origin is None:
-        return None
-    path = Path(spec.origin).parent / "model_configs" / f"{name}.json"
-    return path if path.is_file() else None
+        return False
+    return (Path(spec.origin).parent / "model_configs" / f"{name}.json").is_file()
 
 
 # --- loading --------------------------------------------------------------------------------------------------------
@@ -158,17 +172,16 @@ def load(checkpoint: Checkpoint, device: Device) -> Clip:
 
 
 def _load_open_clip(checkpoint: Checkpoint, device: Device) -> Clip:
-    torch = import_torch()
+    torch, open_clip = import_torch(), _import_open_clip()
+    name, how = f"local-dir:{checkpoint.folder}", {}
+    if checkpoint.tag:
+        name, config = checkpoint.tag[0], open_clip.get_pretrained_cfg(*checkpoint.tag)
+        how = {f"image_{key}": config[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in config}
+        how["pretrained"] = str(checkpoint.folder / Path(config["hf_hub"]).name)
     try:
-        import open_clip
-    except ImportError as error:
-        raise ChannelUnavailable(f"{checkpoint.name} needs open_clip ({error}).", hint=EXTRA) from None
-    source = checkpoint.source
-    name, tag = (f"local-dir:{source}", None) if isinstance(source, Path) else source
-    try:
-        model, transform = open_clip.create_model_from_pretrained(name, pretrained=tag, device=device.device)
+        model, transform = open_clip.create_model_from_pretrained(name, device=device.device, **how)
     except (RuntimeError, OSError, ValueError) as error:
-        raise _unloadable(checkpoint, str(error).strip().splitlines()[0]) from error
+        raise _unloadable(checkpoint, _first_line(error)) from error
     model = model.to(device.dtype).eval()
     tokenizer = open_clip.get_tokenizer(name)
 
@@ -182,18 +195,29 @@ def _load_open_clip(checkpoint: Checkpoint, device: Device) -> Clip:
     return Clip(images, texts, float(model.logit_scale.detach().float().exp()))
 
 
+def _import_open_clip() -> Any:
+    import_torch()
+    try:
+        import open_clip
+    except ImportError as error:
+        raise ChannelUnavailable(f"This CLIP needs open_clip ({error}).", hint=EXTRA) from None
+    return open_clip
+
+
 def _load_transformers(checkpoint: Checkpoint, device: Device) -> Clip:
     try:
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+        from transformers.utils import logging
     except ImportError as error:
         raise ChannelUnavailable(f"{checkpoint.name} needs transformers ({error}).", hint=EXTRA) from None
-    folder = checkpoint.source
+    logging.disable_progress_bar()  # stderr is ours
+    folder = checkpoint.folder
     try:
         model, report = AutoModel.from_pretrained(
             folder, dtype=device.dtype, local_files_only=True, output_loading_info=True
         )
     except (OSError, RuntimeError, ValueError) as error:
-        raise _unloadable(checkpoint, str(error).strip().splitlines()[0]) from error
+        raise _unloadable(checkpoint, _first_line(error)) from error
     if report["missing_keys"]:  # transformers would go on with random numbers in their place
         raise _unloadable(checkpoint, f"its weights lack {', '.join(sorted(report['missing_keys'])[:3])}")
     model = model.to(device.device).eval()
@@ -219,6 +243,10 @@ def _load_transformers(checkpoint: Checkpoint, device: Device) -> Clip:
         return model.get_text_features(**wanted).pooler_output
 
     return Clip(images, texts, float(model.logit_scale.detach().float().exp()))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _unloadable(checkpoint: Checkpoint, why: str) -> ChannelUnavailable:

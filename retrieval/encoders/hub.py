@@ -22,16 +22,28 @@ def is_repo(name: str) -> bool:
     return bool(_REPO.fullmatch(name)) and not name.startswith(("./", "../", "~"))
 
 
-def fetch(repo: str, weights: Sequence[str] = WEIGHTS) -> Path:
+def fetch(repo: str, weights: Sequence[str] = WEIGHTS, older: Sequence[str] = ("*.bin",)) -> Path:
     """The folder with a model's small files and the weights of these patterns; downloads what the cache lacks.
 
-    Where the repository has none of these weights, PyTorch's older ``*.bin`` files are taken. Raises
-    `ChannelUnavailable` where the files are not here and the hub can't be reached or does not give them out.
+    ``older``: what is taken where the repository has none of ``weights``. Raises `ChannelUnavailable` where the files
+    are not here and the hub can't be reached or does not give them out.
     """
     folder = _snapshot(repo, [*SMALL_FILES, *weights])
     if not any(any(folder.glob(pattern)) for pattern in weights):
-        folder = _snapshot(repo, [*SMALL_FILES, "*.bin"])
+        folder = _snapshot(repo, [*SMALL_FILES, *older])
     return folder
+
+
+def is_cached(repo: str) -> bool:
+    """Whether anything of this repository is in the local cache."""
+    from huggingface_hub import constants
+
+    snapshots = Path(constants.HF_HUB_CACHE) / _folder_name(repo) / "snapshots"
+    return snapshots.is_dir() and any(snapshots.iterdir())
+
+
+def _folder_name(repo: str) -> str:
+    return f"models--{repo.replace('/', '--')}"
 
 
 def _snapshot(repo: str, patterns: Sequence[str]) -> Path:
@@ -59,11 +71,10 @@ def _snapshot(repo: str, patterns: Sequence[str]) -> Path:
 def _unreachable(repo: str, error: Exception) -> ChannelUnavailable:
     from huggingface_hub import constants
 
-    name = f"models--{repo.replace('/', '--')}"
     return ChannelUnavailable(
         f"{repo} is not in {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} can't be reached ({_first_line(error)}).",
         hint=f"Set HF_ENDPOINT to a mirror; or run `folioscope models pull` where there is a network and copy "
-        f"{name} from its cache into the one here (HF_HOME moves it); or name a folder instead of a hub id. "
+        f"{_folder_name(repo)} from its cache into the one here (HF_HOME moves it); or name a folder, not a hub id. "
         "The lexical channel works meanwhile.",
     )
 

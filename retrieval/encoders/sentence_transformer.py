@@ -54,8 +54,10 @@ class SentenceTransformerModel:
         import_torch()
         try:
             from sentence_transformers import SentenceTransformer
+            from transformers.utils import logging
         except ImportError as error:
             raise ChannelUnavailable(f"{self.name} needs sentence-transformers ({error}).", hint=EXTRA) from None
+        logging.disable_progress_bar()  # stderr is ours
         try:
             return SentenceTransformer(
                 str(self.folder),
@@ -76,10 +78,13 @@ class SentenceTransformerModel:
 
     def token_ends(self, words: Sequence[str]) -> NDArray[np.int64]:
         """int64 [words]: the number of tokens up to each word's end, each word taken by itself."""
-        tokenizer = self.model.tokenizer
         if not words:
             return np.zeros(0, np.int64)
-        ids = tokenizer(list(words), add_special_tokens=False)["input_ids"]
+        tokenizer = self.model.tokenizer
+        if callable(tokenizer):
+            ids = tokenizer(list(words), add_special_tokens=False)["input_ids"]
+        else:  # of static embeddings, which have one of the library tokenizers
+            ids = [each.ids for each in tokenizer.encode_batch(list(words), add_special_tokens=False)]
         return np.cumsum([len(each) for each in ids], dtype=np.int64)
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ COLOURS = {"red": (214, 40, 40), "green": (30, 150, 60), "blue": (40, 80, 220)}
 SHAPES = ("circle", "square", "triangle")
 CLASSES = [(colour, shape) for colour in COLOURS for shape in SHAPES]
 SIZE = 32  # pixels, of the images that the models see
-STEPS = 200  # of training
+STEPS = 300  # of training
 WORDS = ["a", "photo", "of", "page", "with", *COLOURS, *SHAPES]
 
 

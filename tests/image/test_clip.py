@@ -41,7 +41,7 @@ def test_a_red_circle_finds_red_circles(encoder, shapes):
     for colour, shape in KINDS:
         hits = channel.search(f"a {colour} {shape}", 4)
         right += sum(shapes[hit.key.number][0] == (colour, shape) for hit in hits)
-    assert right / (4 * len(KINDS)) >= 0.9
+    assert right / (4 * len(KINDS)) >= 0.85  # by chance: 0.11
 
 
 def test_an_image_finds_images_like_it(encoder, shapes):
@@ -113,11 +113,11 @@ def test_pages_are_asked_for_twice_the_models_size(encoder):
 
 
 def test_the_fingerprint_needs_no_weights_and_follows_them(encoder, tmp_path):
-    fresh = ClipEncoder(str(encoder.checkpoint.source))
+    fresh = ClipEncoder(str(encoder.checkpoint.folder))
     assert fresh.fingerprint == encoder.fingerprint
     assert "model" not in vars(fresh)
-    copy = tmp_path / encoder.checkpoint.source.name
-    shutil.copytree(encoder.checkpoint.source, copy)
+    copy = tmp_path / encoder.checkpoint.folder.name
+    shutil.copytree(encoder.checkpoint.folder, copy)
     assert ClipEncoder(str(copy)).fingerprint == encoder.fingerprint
     (weights,) = copy.glob("*.safetensors")
     with weights.open("r+b") as file:

@@ -97,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server = self.server
         with server.lock:
@@ -272,7 +272,7 @@ def test_a_server_that_stays_busy(kind: str, server: Server) -> None:
     assert encoder.fingerprint
     server.trouble = lambda _number: (500, b"CUDA out of memory", {})
     before = len(server.requests)
-    with pytest.raises(ChannelUnavailable, match="5 attempts .*status 500: CUDA out of memory") as caught:
+    with pytest.raises(ChannelUnavailable, match=r"5 attempts .*status 500: CUDA out of memory") as caught:
         encoder.encode_pages([page(1, text="word")])
     assert len(server.requests) == before + 5
     assert "lexical channel works" in caught.value.hint

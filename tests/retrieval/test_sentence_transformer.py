@@ -15,6 +15,7 @@ from retrieval.encoders.sentence_transformer import SentenceTransformerModel
 from retrieval.encoders.torch_device import import_torch
 
 pytest.importorskip("torch")
+import_torch()
 pytest.importorskip("sentence_transformers")
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "query", ":", "whale", "sea", "bread", "oven", "revenue", "##s"]
@@ -23,7 +24,8 @@ VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "query", ":", "whale", "sea", 
 def make(folder, pooling="mean", prompts=None):
     """A BERT of two layers whose sentence vector is made by modules of its own: pooling, then normalisation."""
     torch = import_torch()
-    from sentence_transformers import SentenceTransformer, models
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer import modules as models
     from tokenizers import Tokenizer, pre_tokenizers, processors
     from tokenizers.models import WordPiece
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -38,8 +40,8 @@ def make(folder, pooling="mean", prompts=None):
     config = BertConfig(vocab_size=len(VOCABULARY), max_position_embeddings=64, **size)
     BertModel(config, add_pooling_layer=False).save_pretrained(folder / "bert")
     word = models.Transformer(str(folder / "bert"))
-    modules = [word, models.Pooling(16, pooling_mode=pooling), models.Dense(16, 12), models.Normalize()]
-    SentenceTransformer(modules=modules, prompts=prompts, device="cpu").save(str(folder / "tiny"))
+    parts = [word, models.Pooling(16, pooling_mode=pooling), models.Dense(16, 12), models.Normalize()]
+    SentenceTransformer(modules=parts, prompts=prompts, device="cpu").save(str(folder / "tiny"))
     shutil.rmtree(folder / "bert")
     return folder / "tiny"
 
@@ -131,6 +133,25 @@ def test_the_revision_follows_the_weights(folder, tmp_path, encoder):
         file.seek(-4, 2)
         file.write(b"\0\1\2\3")
     assert SentenceTransformerModel(str(tmp_path / "copy")).revision != encoder.model.revision
+
+
+def test_static_embeddings(tmp_path):
+    """A model without a transformer: one vector a token, and their mean."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, pre_tokenizers
+    from tokenizers.models import WordPiece
+
+    tokenizer = Tokenizer(WordPiece({word: n for n, word in enumerate(VOCABULARY)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    weights = np.random.default_rng(0).standard_normal((len(VOCABULARY), 6)).astype(np.float32)
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu").save(
+        str(tmp_path)
+    )
+    encoder = SemanticEncoder(str(tmp_path), length=20)
+    assert encoder.chunks(page("whales " * 30).words) == [(0, 10), (10, 20), (20, 30)]
+    mean = weights[6] + weights[7]
+    np.testing.assert_allclose(encoder.encode_texts(["whale sea"])[0], mean / np.linalg.norm(mean), atol=1e-6)
 
 
 def test_a_folder_that_can_not_be_loaded_is_named(tmp_path):

@@ -1,0 +1,169 @@
+"""Commands that look at images: near duplicates in a collection, labels for files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli import output
+from api.cli.library import docs
+from api.cli.options import AsJson, CollectionName, DataDir, Password, open_library
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from folioscope.domain import Document, PageKey
+    from folioscope.ports import PageIndex
+    from ingest.sandbox import Sandbox
+
+SOME_FAILED = 4
+CHANNEL = "image"
+KEYS_AT_ONCE = 1000
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(label)
+    docs.command("duplicates")(duplicates)
+
+
+def duplicates(
+    threshold: Annotated[float, typer.Option(min=0.01, max=1.0, help="Cosine from which two pages are alike.")] = 0.95,
+    collection: CollectionName = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find pages and photos that look alike, by the image channel's stored vectors."""
+    from folioscope.errors import NotFoundError
+
+    with open_library(data_dir) as library:
+        found = library.collection(collection)
+        channel = library.channels(found.id).get(CHANNEL)
+        if channel is None:
+            why = library.unavailable.get(CHANNEL, "")
+            raise NotFoundError(
+                f"The collection {found.name!r} has no {CHANNEL} channel. {why}".strip(),
+                hint=f"`folioscope channels add {CHANNEL}` gives it one.",
+            )
+        groups, pages = duplicate_pages(channel.index, library.documents(collection), threshold)
+        total = sum(document.pages for document in library.documents(collection))
+    if as_json:
+        output.document({"threshold": threshold, "compared": pages, "pages": total, "groups": groups})
+        return
+    for number, group in enumerate(groups, 1):
+        output.text(f"{number}. {len(group['pages'])} alike")
+        for page in group["pages"]:
+            output.text(f"   {page['filename']}, page {page['page']}")
+    missing = f"; {total - pages} have no vector (yet)" if pages < total else ""
+    print(f"{len(groups)} groups among {pages} pages{missing}", file=sys.stderr)
+
+
+def duplicate_pages(
+    index: PageIndex, documents: Sequence[Document], threshold: float
+) -> tuple[list[dict[str, Any]], int]:
+    """Groups of pages that look alike, as shown in JSON, and how many pages had a vector to compare."""
+    import numpy as np
+
+    from folioscope.domain import PageKey
+    from retrieval.images import near_duplicates
+
+    wanted = [PageKey(each.id, each.version, number) for each in documents for number in range(1, each.pages + 1)]
+    keys, rows = _stored(index, wanted)
+    if not keys:
+        return [], 0
+    names = {document.id: document.filename for document in documents}
+
+    def shown(position: int) -> dict[str, Any]:
+        key = keys[position]
+        return {"document": key.document_id, "filename": names[key.document_id], "page": key.number}
+
+    groups = [
+        {
+            "pages": [shown(member) for member in group.members],
+            "pairs": [{"a": shown(one), "b": shown(two), "cosine": round(score, 4)} for one, two, score in group.pairs],
+        }
+        for group in near_duplicates(np.stack(rows), threshold)
+    ]
+    return groups, len(keys)
+
+
+def _stored(index: PageIndex, wanted: Sequence[PageKey]) -> tuple[list[PageKey], list[NDArray[np.float32]]]:
+    import numpy as np
+
+    found: dict[PageKey, NDArray[np.float32]] = {}
+    for start in range(0, len(wanted), KEYS_AT_ONCE):
+        read = index.vectors(wanted[start : start + KEYS_AT_ONCE])
+        found |= {key: vector for key, vector in read.items() if isinstance(vector, np.ndarray)}
+    keys = [key for key in wanted if key in found]
+    return keys, [found[key] for key in keys]
+
+
+def label(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Images and PDFs.")],
+    labels: Annotated[list[str], typer.Option("--label", "-l", help="What it may show; at least two.")],
+    model: Annotated[str | None, typer.Option(help="clip:… ; else a small CLIP.")] = None,
+    template: Annotated[str, typer.Option(help="Text around the label, which stands for {}.")] = "a photo of {}",
+    password: Password = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which of some labels fits each image or page best, without any training (zero-shot)."""
+    from folioscope.errors import ConfigError, DocumentError
+    from folioscope.settings import load_settings
+    from ingest.discover import discover
+    from ingest.sandbox import Limits, Ocr, Sandbox
+    from retrieval import open_encoder
+    from retrieval.encoders.clip import ClipEncoder
+    from retrieval.encoders.models import DEFAULT_IMAGE_MODEL
+    from retrieval.images import label_images
+
+    if len(set(labels)) < 2 or "{}" not in template:
+        raise ConfigError(
+            "Labels are compared with each other.", hint="Give --label at least twice, and a template with {}."
+        )
+    encoder = open_encoder(model or DEFAULT_IMAGE_MODEL)
+    if not isinstance(encoder, ClipEncoder):
+        raise ConfigError(
+            f"{model!r} is no model for images.", hint="`folioscope models ls --channel image` lists some."
+        )
+    rows, failed = [], 0
+    with Sandbox(Limits.from_settings(load_settings()), Ocr("off"), workers=1) as sandbox:
+        for path in discover(files).files:
+            try:
+                for page, image in _images(sandbox, path, password, 2 * encoder.checkpoint.image_size):
+                    (shares,) = label_images(encoder, [image], labels, template)
+                    rows.append(_labelled(path, page, dict(zip(labels, shares.tolist(), strict=True))))
+            except DocumentError as error:
+                failed += 1
+                print(f"{path.name}: {error} [{error.code}]", file=sys.stderr)
+    if as_json:
+        output.document(rows)
+    else:
+        output.table(
+            ["file", "page", "label", "share"],
+            [[row["filename"], str(row["page"]), row["label"], f"{row['labels'][row['label']]:.3f}"] for row in rows],
+        )
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _images(
+    sandbox: Sandbox, path: Path, password: str | None, long_edge: int
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    with sandbox.open(path, password) as opened:
+        for number in range(1, opened.page_count + 1):
+            yield number, opened.render(number, long_edge)
+
+
+def _labelled(path: Path, page: int, shares: dict[str, float]) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "filename": path.name,
+        "page": page,
+        "label": max(shares, key=lambda name: shares[name]),
+        "labels": {name: round(share, 4) for name, share in shares.items()},
+    }
