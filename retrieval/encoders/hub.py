@@ -47,7 +47,8 @@ def _folder_name(repo: str) -> str:
 
 
 def _snapshot(repo: str, patterns: Sequence[str]) -> Path:
-    from huggingface_hub import errors, snapshot_download
+    import httpx2
+    from huggingface_hub import HfApi, errors, snapshot_download
 
     allow = list(patterns)
     try:
@@ -57,6 +58,7 @@ def _snapshot(repo: str, patterns: Sequence[str]) -> Path:
     except errors.LocalEntryNotFoundError:
         pass
     try:
+        HfApi().model_info(repo, timeout=_TIMEOUT_S)  # the download itself would try again for minutes
         return Path(snapshot_download(repo, allow_patterns=allow, etag_timeout=_TIMEOUT_S))
     except (errors.RepositoryNotFoundError, errors.GatedRepoError) as error:
         raise ChannelUnavailable(
@@ -64,7 +66,7 @@ def _snapshot(repo: str, patterns: Sequence[str]) -> Path:
             f"({_first_line(error)}).",
             hint="Check the name; for a gated model accept its terms on the hub and set HF_TOKEN.",
         ) from None
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
+    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, httpx2.TransportError, OSError) as error:
         raise _unreachable(repo, error) from error
 
 

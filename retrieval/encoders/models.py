@@ -1,7 +1,7 @@
 """Models that are known to serve, as a plain table, and fetching them ahead of time.
 
-Any other model of a supported class does as well; these were chosen for licence, size and published quality. A number in
-a note is nDCG@10 on ViDoRe V3, English. Sizes and licences are those of the model cards: read the card before use.
+Any other model of a supported class does as well; these were chosen for licence, size and published quality. A number
+in a note is nDCG@10 on ViDoRe V3, English. Sizes and licences are those of the model cards: read the card before use.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ KNOWN = (
     KnownModel("clip:openai/clip-vit-large-patch14", "image", 428, 768, "MIT", "CPU or GPU", "photos; ViDoRe V3 20.7"),
     KnownModel("clip:google/siglip2-base-patch16-224", "image", 375, 768, "Apache-2.0", "CPU", "photos, multilingual"),
     KnownModel("clip:google/siglip2-so400m-patch14-384", "image", 1136, 1152, "Apache-2.0", "GPU, 4 GB", "photos"),
-    KnownModel("colpali:ModernVBERT/colmodernvbert", "visual", 250, 128, "MIT", "CPU or GPU", "English; 53.2"),
+    KnownModel("colpali:ModernVBERT/colmodernvbert-merged", "visual", 250, 128, "MIT", "CPU or GPU", "English; 53.2"),
     KnownModel("colpali:vidore/colSmol-256M", "visual", 256, 128, "Apache-2.0 and MIT", "CPU or GPU", "English; 48.2"),
     KnownModel("colpali:vidore/colSmol-500M", "visual", 500, 128, "Apache-2.0 and MIT", "CPU or GPU", "English"),
     KnownModel("colpali:vidore/colpali-v1.3", "visual", 2924, 128, "Gemma and MIT", "GPU, 12 GB", "54.8"),

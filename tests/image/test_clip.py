@@ -161,6 +161,26 @@ def test_siglip_and_siglip2(siglip_folder, shapes):
     assert not np.allclose(texts[0], texts[1])
 
 
+def test_siglip_as_the_library_calls_it(siglip_folder, shapes):
+    """Both towers in one call of the model, texts padded to the full length and without a mask."""
+    import torch
+    import transformers
+
+    model = transformers.AutoModel.from_pretrained(siglip_folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(siglip_folder)
+    processor = transformers.AutoImageProcessor.from_pretrained(siglip_folder, backend="pil")
+    images, texts = [image for _, image in shapes[:3]], ["a red circle", "a photo of a blue square"]
+    ids = tokenizer(texts, padding="max_length", max_length=8, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        given = model(
+            input_ids=ids, **processor(images=[Image.fromarray(each) for each in images], return_tensors="pt")
+        )
+    encoder = ClipEncoder(str(siglip_folder))
+    np.testing.assert_allclose(encoder.encode_images(images), given.image_embeds.numpy(), atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_texts(texts), given.text_embeds.numpy(), atol=1e-5)
+    assert encoder.scale == pytest.approx(float(model.logit_scale.detach().exp()), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("spec", "says"),
     [

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -40,10 +42,10 @@ class Hub(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     asked: list[str] = []  # noqa: RUF012
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.answer(body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self.answer(body=False)
 
     def answer(self, *, body: bool) -> None:
@@ -63,7 +65,7 @@ class Hub(BaseHTTPRequestHandler):
         files = REPOS.get(repo)
         if files is None:
             return 404, b'{"error": "Repository not found"}', {"X-Error-Code": "RepoNotFound"}
-        if parts[0] == "api" and parts[4] == "revision":
+        if parts[0] == "api" and parts[4:5] in ([], ["revision"]):
             siblings = [{"rfilename": name} for name in files]
             return 200, json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings}).encode(), {}
         if parts[0] == "api" and parts[4] == "tree":
@@ -138,9 +140,26 @@ def test_pull_of_what_does_not_exist(run, hub: str) -> None:
 
 def test_no_hub_says_what_to_set_and_what_to_copy_where(run, tmp_path: Path) -> None:
     said = run("models", "pull", "clip:tiny/clip", HF_ENDPOINT="http://127.0.0.1:1", code=5).stderr
-    for part in ("http://127.0.0.1:1", "HF_ENDPOINT", "HF_HOME", "models--tiny--clip", str(tmp_path / "hub"), "lexical"):
+    for part in (
+        "http://127.0.0.1:1",
+        "HF_ENDPOINT",
+        "HF_HOME",
+        "models--tiny--clip",
+        str(tmp_path / "hub"),
+        "lexical",
+    ):
         assert part in said
     assert "tiny/clip" in run("models", "check", "clip:tiny/clip", HF_HUB_OFFLINE="1", code=5).stderr
+
+
+def test_a_hub_that_says_nothing_is_given_up_soon(run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        said = run(
+            "models", "pull", "clip:tiny/clip", HF_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}", code=5
+        )
+        assert time.monotonic() - started < 60
+    assert "can't be reached" in said.stderr
 
 
 @pytest.mark.parametrize("spec", ["lexical", "semantic", "clip:", "colpali:/a/folder", "vllm:http://there#a/b"])
@@ -162,7 +181,9 @@ def test_models_ls(run, hub: str) -> None:
     rows = json.loads(run("models", "ls", "--json").stdout)
     assert len(rows) == len(KNOWN)
     assert {row["cached"] for row in rows if ":" in row["spec"]} == {False}
-    assert {row["channel"] for row in json.loads(run("models", "ls", "--channel", "image", "--json").stdout)} == {"image"}
+    assert {row["channel"] for row in json.loads(run("models", "ls", "--channel", "image", "--json").stdout)} == {
+        "image"
+    }
     assert "ModernVBERT/colmodernvbert" in run("models", "ls").stdout
 
 
