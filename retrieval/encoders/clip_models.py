@@ -211,6 +211,7 @@ def _load_transformers(checkpoint: Checkpoint, device: Device) -> Clip:
     except ImportError as error:
         raise ChannelUnavailable(f"{checkpoint.name} needs transformers ({error}).", hint=EXTRA) from None
     logging.disable_progress_bar()  # stderr is ours
+    logging.set_verbosity_error()  # what matters is checked below; SigLIP's own configuration earns warnings
     folder = checkpoint.folder
     try:
         model, report = AutoModel.from_pretrained(
