@@ -8,8 +8,8 @@ __all__ = ["ENCODERS", "analyzer", "open_encoder"]
 ENCODERS = (
     "lexical",
     "semantic",
-    "semantic:<folder or model>",
-    "clip:<model or folder>",
+    "semantic:<folder or hub id>",
+    "clip:<folder, hub id or open_clip model>",
     "vllm:<url>#<model>",
     "openai-embeddings:<url>#<model>",
 )

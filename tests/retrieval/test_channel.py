@@ -84,5 +84,5 @@ def test_another_encoder_is_refused():
 
 @pytest.mark.parametrize("spec", ["nope", "", "semantic:", "lexical:x"])
 def test_an_unknown_encoder_lists_the_known(spec):
-    with pytest.raises(ConfigError, match="lexical, semantic, semantic:<folder>"):
+    with pytest.raises(ConfigError, match="lexical, semantic, semantic:<folder or hub id>"):
         open_encoder(spec)
