@@ -43,7 +43,7 @@ def duplicates(
 
     with open_library(data_dir) as library:
         found = library.collection(collection)
-        channel = library.channels(found.id).get(CHANNEL)
+        channel = library.channels.searchable(found).get(CHANNEL)
         if channel is None:
             why = library.unavailable.get(CHANNEL, "")
             raise NotFoundError(
@@ -53,7 +53,7 @@ def duplicates(
         groups, pages = duplicate_pages(channel.index, library.documents(collection), threshold)
         total = sum(document.pages for document in library.documents(collection))
     if as_json:
-        output.document({"threshold": threshold, "compared": pages, "pages": total, "groups": groups})
+        output.json_document({"threshold": threshold, "compared": pages, "pages": total, "groups": groups})
         return
     for number, group in enumerate(groups, 1):
         output.text(f"{number}. {len(group['pages'])} alike")
@@ -141,7 +141,7 @@ def label(
                 failed += 1
                 print(f"{path.name}: {error} [{error.code}]", file=sys.stderr)
     if as_json:
-        output.document(rows)
+        output.json_document(rows)
     else:
         output.table(
             ["file", "page", "label", "share"],

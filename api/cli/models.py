@@ -46,7 +46,7 @@ def models_ls(
         if channel in (None, model.channel)
     ]
     if as_json:
-        output.document(rows)
+        output.json_document(rows)
         return
     output.table(
         ["spec", "channel", "parameters", "dim", "licence", "hardware", "here", "note"],
@@ -93,7 +93,7 @@ def models_check(spec: Spec, as_json: AsJson = False) -> None:
         "ms": round(again, 1),
     }
     if as_json:
-        output.document(found)
+        output.json_document(found)
         return
     shown = found | {"first_ms": f"{first:.0f} ms, loading included", "ms": f"{again:.0f} ms a page after that"}
     output.fields({name: str(value) for name, value in shown.items()})
