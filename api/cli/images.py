@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli import output
+from api.cli.exits import SOME_FAILED
 from api.cli.library import docs
 from api.cli.options import AsJson, CollectionName, DataDir, Password, open_library
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from folioscope.ports import PageIndex
     from ingest.sandbox import Sandbox
 
-SOME_FAILED = 4
 CHANNEL = "image"
 KEYS_AT_ONCE = 1000
 
@@ -60,7 +59,7 @@ def duplicates(
         for page in group["pages"]:
             output.text(f"   {page['filename']}, page {page['page']}")
     missing = f"; {total - pages} have no vector (yet)" if pages < total else ""
-    print(f"{len(groups)} groups among {pages} pages{missing}", file=sys.stderr)
+    output.say(f"{len(groups)} groups among {pages} pages{missing}")
 
 
 def duplicate_pages(
@@ -139,7 +138,7 @@ def label(
                     rows.append(_labelled(path, page, dict(zip(labels, shares.tolist(), strict=True))))
             except DocumentError as error:
                 failed += 1
-                print(f"{path.name}: {error} [{error.code}]", file=sys.stderr)
+                output.say(f"{path.name}: {error} [{error.code}]")
     if as_json:
         output.json_document(rows)
     else:

@@ -63,9 +63,7 @@ def models_pull(specs: Annotated[list[str], typer.Argument(metavar="SPEC...")]) 
     """Fetch models into the hub's local cache, to use them without a network (HF_HOME: where, HF_ENDPOINT: whence)."""
     from retrieval.encoders.models import pull
 
-    for spec in specs:
-        for folder in pull(spec):
-            output.text(f"{spec}\t{folder}")
+    output.table(["spec", "folder"], [[spec, str(folder)] for spec in specs for folder in pull(spec)])
 
 
 @models.command("check")
