@@ -181,7 +181,7 @@ def test_another_fingerprint_is_refused(edge, kind, tmp_path):
     other = replace(PRINTS[kind], revision="2")
     with pytest.raises(FingerprintMismatch) as caught:
         EdgeIndex(tmp_path / "index", other)
-    for part in (str(PRINTS[kind]), str(other), "folioscope docs reingest --all"):
+    for part in (str(PRINTS[kind]), str(other), "folioscope collections rebuild"):
         assert part in str(caught.value)
 
 
@@ -259,7 +259,7 @@ def test_a_damaged_folder_is_named(damage, tmp_path, capfd):
     index.flush()
     index.close()
     damage(folder)
-    with pytest.raises(StorageError, match="reingest") as caught:
+    with pytest.raises(StorageError, match="rebuild") as caught:
         EdgeIndex(folder, mark)
     assert str(folder) in str(caught.value)
 
