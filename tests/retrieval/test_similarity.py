@@ -13,6 +13,9 @@ from retrieval.encoders.colpali import ColPaliEncoder, PageVectors
 from retrieval.encoders.torch_device import import_torch
 from retrieval.similarity import SimilarityMap, overlay, patch_grid, regions, similarity
 
+for extra in ("torch", "transformers", "colpali_engine"):
+    pytest.importorskip(extra, reason="needs the extra folioscope[vision]")
+
 TEST_PAGES = 30
 
 
