@@ -262,11 +262,7 @@ def test_another_fingerprint_is_refused(index, backend, tmp_path):
     name, kind = backend
     other = replace(PRINTS[kind], revision="2")
     with pytest.raises(FingerprintMismatch) as caught:
-<<<<<<< HEAD
         IN_FOLDERS[name][0](tmp_path / "index", other)
-=======
-        EdgeIndex(tmp_path / "index", other)
->>>>>>> main
     for part in (str(PRINTS[kind]), str(other), "folioscope collections rebuild"):
         assert part in str(caught.value)
 
@@ -350,11 +346,7 @@ def test_a_damaged_folder_is_named(damage, tmp_path, capfd):
     index.flush()
     index.close()
     damage(folder)
-<<<<<<< HEAD
     with pytest.raises(StorageError, match="collections rebuild") as caught:
-=======
-    with pytest.raises(StorageError, match="rebuild") as caught:
->>>>>>> main
         EdgeIndex(folder, mark)
     assert str(folder) in str(caught.value)
 
