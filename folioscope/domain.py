@@ -275,6 +275,16 @@ class SearchResult:
     coverage: Mapping[str, Coverage]
     notes: tuple[str, ...] = ()
 
+    @property
+    def reservations(self) -> tuple[str, ...]:
+        """What the search could not look at, in sentences: pages that a channel has not taken in, then the notes."""
+        partly = (
+            f"The {name} channel knew {share.done} of {share.total} pages."
+            for name, share in self.coverage.items()
+            if share.done < share.total
+        )
+        return (*partly, *self.notes)
+
 
 # --- answers --------------------------------------------------------------------------------------------------------
 

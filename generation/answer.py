@@ -21,7 +21,6 @@ from folioscope.domain import (
     GivenPage,
     PageHit,
     Quote,
-    SearchResult,
     Segment,
     Where,
 )
@@ -69,7 +68,7 @@ def answer(
         model=model.name,
         confidence=draft.confidence,
         usage=draft.usage,
-        warnings=(*check.warnings, *_reservations(found)),
+        warnings=(*check.warnings, *found.reservations),
         took_ms=(time.perf_counter() - started) * 1000,
     )
 
@@ -84,16 +83,6 @@ def _read(
         GivenPage(hit.document, hit.page, words[hit.key], hit.score, partial(images.image, hit.key) if images else None)
         for hit in hits
     ]
-
-
-def _reservations(found: SearchResult) -> list[str]:
-    """What the search could not look at."""
-    partly = [
-        f"The {name} channel knew {share.done} of {share.total} pages."
-        for name, share in found.coverage.items()
-        if share.done < share.total
-    ]
-    return [*partly, *found.notes]
 
 
 class _Check:

@@ -86,7 +86,7 @@ def _show_hits(result: SearchResult) -> None:
             output.text("   " + " ".join(hit.snippet.split()))
     if not result.hits:
         say("nothing found")
-    for line in output.channel_notes(result):
+    for line in result.reservations:
         say(line)
 
 

@@ -108,13 +108,3 @@ def search_json(result: SearchResult) -> dict[str, Any]:
         },
         "notes": list(result.notes),
     }
-
-
-def channel_notes(result: SearchResult) -> list[str]:
-    """Which channels took part for only a share of the pages, and which not at all."""
-    partial = [
-        f"the {name} channel knew {coverage.done} of {coverage.total} pages"
-        for name, coverage in result.coverage.items()
-        if coverage.done < coverage.total
-    ]
-    return [*partial, *result.notes]
