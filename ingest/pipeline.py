@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -215,12 +215,13 @@ class Pipeline:
     def _fill(self, channel: Channel, key: str, portion: Sequence[tuple[VersionRow, list[Page]]]) -> None:
         """Encode pages of several documents together, write them, flush once, then say so in the catalog."""
         workplace = self._workplace
-        with ExitStack() as stack:
-            inputs = []
-            for row, pages in portion:
-                original = workplace.original(row.sha256)
-                drawing = stack.enter_context(Drawing(workplace.drawing_sandbox, original, row.password))
-                inputs += [_input(row, page, drawing.page(page.number)) for page in pages if page.problem is None]
+        with Drawing(workplace.drawing_sandbox) as drawing:
+            inputs = [
+                _input(row, page, drawing.page(workplace.original(row.sha256), row.password, page.number))
+                for row, pages in portion
+                for page in pages
+                if page.problem is None
+            ]
             points = self._encode(channel, inputs)
         for row, _ in portion:
             with self.exclusive(row.document_id):

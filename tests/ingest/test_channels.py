@@ -285,6 +285,17 @@ def test_pages_are_drawn_for_encoders_that_look(library: Library, make_pdf: Make
     assert eyes.batches == [4, 2]
 
 
+def test_pages_of_several_documents_are_drawn_for_one_batch(
+    library: Library, make_pdf: MakePdf, known: dict[str, Letters]
+) -> None:
+    """One child draws them all: whoever keeps a document open in it would wait for itself."""
+    library.ingest([make_pdf(f"{name}.pdf", [f"page {name}"]) for name in "abc"])
+    library.add_channel(None, "visual", "eyes")
+    library.backfill()
+    assert known["eyes"].batches == [3]
+    assert stands(library)["visual"] == (True, 3, 3)
+
+
 def test_a_page_that_can_not_be_drawn_is_left_out_and_noted(
     library: Library, make_pdf: MakePdf, known: dict[str, Letters], caplog: pytest.LogCaptureFixture
 ) -> None:
