@@ -75,7 +75,7 @@ def train(
 def open_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for open_clip's ``local-dir:``, its tokenizer being open_clip's own."""
     torch = _torch()
-    open_clip = pytest.importorskip("open_clip")
+    open_clip = pytest.importorskip("open_clip", reason="needs the extra folioscope[vision]")
     from safetensors.torch import save_file
 
     config = {
@@ -187,7 +187,7 @@ def siglip_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 
 def _torch():
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="needs the extra folioscope[vision]")
     from retrieval.encoders.torch_device import import_torch
 
     return import_torch()
