@@ -182,10 +182,14 @@ class Jobs:
             self._changed.notify_all()
 
     def wait(self, done: Callable[[], bool]) -> None:
-        """Return when ``done()`` or when asked to stop; raises the fault that stopped the work."""
+        """Return when ``done()``, and listeners have heard of it, or when asked to stop; raises the fault that
+        stopped the work.
+        """
         while not done() and not self.pipeline.stopping:
             with self._changed:
                 self._changed.wait(0.1)
+        with self.pipeline.telling:
+            pass
         if self.fault is not None:
             raise self.fault
 

@@ -78,6 +78,7 @@ class Pipeline:
         self._stop = threading.Event()
         self._reading = 0
         self._quiet = threading.Condition()
+        self.telling = threading.RLock()  # held from a change to the end of its event; taken before `exclusive`
         self._locks: dict[str, threading.Lock] = {}
         self._locks_guard = threading.Lock()
 
@@ -148,10 +149,11 @@ class Pipeline:
         if problem := catalog.only_problems(row.document_id, row.version):
             self.fail(row, problem)
             return
-        with self.exclusive(row.document_id):
-            self._check(row, stop=False)
-            catalog.ready(row.document_id, row.version)
-        self._emit(row, "ready", done=total, total=total)
+        with self.telling:
+            with self.exclusive(row.document_id):
+                self._check(row, stop=False)
+                catalog.ready(row.document_id, row.version)
+            self._emit(row, "ready", done=total, total=total)
 
     def _check(self, row: VersionRow, *, stop: bool = True) -> None:
         if stop and self.stopping:
@@ -162,16 +164,17 @@ class Pipeline:
 
     def fail(self, row: VersionRow, problem: Problem) -> None:
         """The version can't be taken in: remove what it wrote and say why."""
-        with self.exclusive(row.document_id):
-            now = self._workplace.catalog.version(row.document_id, row.version)
-            if now is None or not now.outstanding:
-                return
-            # First the catalog: its rows say which vectors are there, so they must never outlive them.
-            self._workplace.catalog.failed(row.document_id, row.version, problem)
-            for channel in self._workplace.channels.of(row.collection_id).values():
-                channel.delete(row.document_id, row.version)
-                channel.flush()
-        self._emit(row, "failed", problem=problem)
+        with self.telling:
+            with self.exclusive(row.document_id):
+                now = self._workplace.catalog.version(row.document_id, row.version)
+                if now is None or not now.outstanding:
+                    return
+                # First the catalog: its rows say which vectors are there, so they must never outlive them.
+                self._workplace.catalog.failed(row.document_id, row.version, problem)
+                for channel in self._workplace.channels.of(row.collection_id).values():
+                    channel.delete(row.document_id, row.version)
+                    channel.flush()
+            self._emit(row, "failed", problem=problem)
 
     # --- filling ----------------------------------------------------------------------------------------------------
 
@@ -229,8 +232,9 @@ class Pipeline:
                     channel.upsert([point for point in points if point[0].document_id == row.document_id])
         channel.flush()
         for row, pages in portion:
-            workplace.catalog.fills.advance(row.document_id, row.version, key, pages[-1].number)
-            self._emit(row, "filled", done=pages[-1].number, total=row.pages, channel=channel.name)
+            with self.telling:
+                workplace.catalog.fills.advance(row.document_id, row.version, key, pages[-1].number)
+                self._emit(row, "filled", done=pages[-1].number, total=row.pages, channel=channel.name)
 
     def _encode(self, channel: Channel, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector, Metadata]]:
         """The pages' points; where some can't be drawn, each page by itself, and those are left out."""

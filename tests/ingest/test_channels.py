@@ -14,7 +14,7 @@ import pytest
 from folioscope.domain import Coverage, Fingerprint, PageInput
 from folioscope.errors import ChannelUnavailable, ConfigError, NotFoundError
 from folioscope.settings import Settings
-from ingest import Library
+from ingest import Event, Library
 from ingest import channels as rooms
 from retrieval import open_encoder
 
@@ -138,6 +138,21 @@ def test_pages_of_short_documents_are_encoded_together(
     assert known["letters:a"].batches == [4, 4]
     channel = library.channels.of(library.collection().id)["semantic"]
     assert len(channel.index) == 8
+
+
+def test_whoever_waits_for_a_channel_has_heard_its_last_event(library: Library, make_pdf: MakePdf) -> None:
+    heard: list[int] = []
+
+    def slow_listener(event: Event) -> None:
+        if event.kind == "filled":
+            time.sleep(0.4)  # longer than the catalog is left unasked
+            heard.append(event.done)
+
+    library.listen(slow_listener)
+    library.ingest([fruits(make_pdf)])
+    library.add_channel(None, "semantic", "letters:a")
+    library.backfill()
+    assert heard == [4, 6]
 
 
 def test_a_switch_is_built_beside_and_then_takes_over(
