@@ -286,6 +286,62 @@ class SearchResult:
         return (*partly, *self.notes)
 
 
+# --- models that read and write -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image as a model is sent it: ``data`` holds a file of ``media_type``, ``width`` x ``height`` pixels."""
+
+    data: bytes
+    media_type: Literal["image/jpeg", "image/png"]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLimits:
+    """What a model takes: pixels of the longer side, bytes of one encoded picture, pictures in one prompt."""
+
+    long_edge: int
+    max_bytes: int
+    max_pictures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier message of a conversation."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is asked. ``system``: who it is and what it must keep to. ``parts``: text and pictures in order.
+
+    ``schema``: JSON Schema of the reply where JSON is wanted; a model that can't be held to one is told it in words.
+    ``max_tokens``: of the reply.
+    """
+
+    system: str
+    parts: tuple[str | Picture, ...]
+    history: tuple[Turn, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    max_tokens: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of a reply. ``reason``: ``length`` when it ran into ``max_tokens``, ``refusal`` when the model declined.
+
+    ``usage``: tokens as the vendor counts them, at least ``input_tokens`` and ``output_tokens`` where it tells.
+    """
+
+    reason: Literal["stop", "length", "refusal"]
+    usage: Mapping[str, int] = field(default_factory=dict)
+
+
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
@@ -320,12 +376,15 @@ class DraftSegment:
 class Draft:
     """What a model says before anything is checked. No segments: the pages do not answer.
 
-    ``confidence``: 0–1 where the model gives one. ``usage``: counts as the vendor names them.
+    ``confidence``: 0–1 where the model gives one. ``usage``: as in `Finish`. ``refused``: the model declined.
+    ``warnings``: what a person should know, such as a reply that was cut or pages that did not fit.
     """
 
     segments: tuple[DraftSegment, ...]
     confidence: float | None = None
     usage: Mapping[str, int] = field(default_factory=dict)
+    refused: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,12 @@
         DiskFull             disk_full
       FingerprintMismatch    collection_recipe_mismatch   an index was made with another encoder
       ChannelUnavailable     channel_unavailable     an encoder's weights or extra are not installed
-      ModelUnavailable       model_unavailable       an answering model is unknown or not installed
+      ModelUnavailable       model_unavailable       an answering model is unknown, not installed or not configured
+      ModelError             upstream_model_error    a model's server failed or answered with nonsense
+        ModelAuth            model_auth              it does not accept the key
+        ModelBusy            model_busy              too many requests, or it is overloaded; ``retry_after`` seconds
+        ModelTimeout         model_timeout           it did not answer within the limit
+        PromptTooLong        prompt_too_long         more pages or words than it takes
       QueryError             query_invalid           an empty question, an unknown channel
       DocumentError          document_failed         one document can't be taken in; the others can
         UnsupportedType      unsupported_media_type
@@ -104,9 +109,43 @@ class ChannelUnavailable(FolioscopeError):
 
 
 class ModelUnavailable(FolioscopeError):
-    """An answering model is unknown or not installed."""
+    """An answering model is unknown, not installed or not configured."""
 
     code = "model_unavailable"
+
+
+class ModelError(FolioscopeError):
+    """A model's server failed or answered with nonsense."""
+
+    code = "upstream_model_error"
+
+
+class ModelAuth(ModelError):
+    """The model's server does not accept the key, or the key may not use the model."""
+
+    code = "model_auth"
+
+
+class ModelBusy(ModelError):
+    """Too many requests, or the server is overloaded. ``retry_after``: seconds, where the server says so."""
+
+    code = "model_busy"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class ModelTimeout(ModelError):
+    """The model did not begin, or go on with, its reply within the limit."""
+
+    code = "model_timeout"
+
+
+class PromptTooLong(ModelError):
+    """More pages or words than the model takes."""
+
+    code = "prompt_too_long"
 
 
 class QueryError(FolioscopeError):

@@ -5,7 +5,7 @@ An encoder or an index is plugged in by writing a class with these members; noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,13 +15,18 @@ from folioscope.domain import (
     Coverage,
     DocumentRef,
     Draft,
+    DraftSegment,
     Fingerprint,
+    Finish,
     GivenPage,
     Metadata,
     PageInput,
     PageKey,
+    PictureLimits,
+    Prompt,
     ScoredPage,
     SearchResult,
+    Turn,
     Vector,
     Where,
     Words,
@@ -143,6 +148,26 @@ class TextEncoder(Protocol):
         ...
 
 
+class VisionModel(Protocol):
+    """A vision-language model: a vendor's API, a local server or a local checkpoint."""
+
+    @property
+    def name(self) -> str:
+        """As `generation.open_model` takes it, such as ``anthropic:<id>``."""
+        ...
+
+    @property
+    def limits(self) -> PictureLimits:
+        """What pictures it takes."""
+        ...
+
+    def generate(self, prompt: Prompt) -> AsyncIterator[str | Finish]:
+        """The reply in pieces as they come, then its `Finish`. Raises `ModelError` and its kin; may have yielded
+        pieces before.
+        """
+        ...
+
+
 class AnswerModel(Protocol):
     """Reads pages and drafts an answer with quotes. Checking the quotes is not its business."""
 
@@ -151,6 +176,10 @@ class AnswerModel(Protocol):
         """As shown to people, such as ``extractive``."""
         ...
 
-    def draft(self, question: str, pages: Sequence[GivenPage]) -> Draft:
-        """An answer from these pages alone."""
+    def draft(
+        self, question: str, pages: Sequence[GivenPage], history: Sequence[Turn] = ()
+    ) -> AsyncIterator[str | DraftSegment | Draft]:
+        """An answer from these pages alone: text of the answer as it comes, each segment once it is complete (its text
+        has come before), at last the whole draft. A draft that was cut holds what had come.
+        """
         ...

@@ -16,14 +16,15 @@ chosen on questions about 44 documents; docs/experiments-answers.md says how, an
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from folioscope.domain import Draft, DraftSegment, GivenPage, Quote
+from folioscope.domain import Draft, DraftSegment, GivenPage, Quote, Turn
 from folioscope.ports import Analyzer, TextEncoder
 from generation.sentences import Passage, passages, text
 
@@ -83,7 +84,20 @@ class Extractive:
         self.analyzer = analyzer
         self.encoder = encoder
 
-    def draft(self, question: str, pages: Sequence[GivenPage]) -> Draft:
+    async def draft(
+        self,
+        question: str,
+        pages: Sequence[GivenPage],
+        history: Sequence[Turn] = (),  # noqa: ARG002
+    ) -> AsyncIterator[str | DraftSegment | Draft]:
+        """As `choose`, told piece by piece. ``history`` is of no use to it: it only compares words."""
+        drafted = await asyncio.to_thread(self.choose, question, pages)
+        for number, segment in enumerate(drafted.segments):
+            yield f" {segment.text}" if number else segment.text
+            yield segment
+        yield drafted
+
+    def choose(self, question: str, pages: Sequence[GivenPage]) -> Draft:
         """One to three passages, best first; none when too little speaks for the best."""
         ranked = self.rank(question, pages)
         if not ranked:

@@ -64,14 +64,14 @@ def model() -> Extractive:
 
 
 def test_a_table_row_comes_with_the_header_that_was_asked_for(model: Extractive, pages: list[GivenPage]) -> None:
-    draft = model.draft("How much was spent on purchases of kilns and equipment in 2022?", pages)
+    draft = model.choose("How much was spent on purchases of kilns and equipment in 2022?", pages)
     first = draft.segments[0]
     assert first.text == "2023 2022 | Purchases of kilns and equipment (1,577) (1,373)"
     assert [quote.page for quote in first.quotes] == [0, 0]
 
 
 def test_a_sentence_over_two_lines(model: Extractive, pages: list[GivenPage]) -> None:
-    draft = model.draft("When did trading of the shares begin?", pages)
+    draft = model.choose("When did trading of the shares begin?", pages)
     assert draft.segments[0].text == "Trading of our shares began on March 29, 1988."
     assert draft.confidence is not None
     assert THRESHOLD <= draft.confidence <= 1
@@ -86,7 +86,7 @@ def test_questions_sources_and_running_heads_are_no_answers(model: Extractive, p
 
 @pytest.mark.parametrize("question", ["Who won the chess match in Reykjavik?", "the of and", "??"])
 def test_no_support_no_answer(model: Extractive, pages: list[GivenPage], question: str) -> None:
-    draft = model.draft(question, pages)
+    draft = model.choose(question, pages)
     assert draft.segments == ()
     assert draft.confidence is not None
     assert draft.confidence < THRESHOLD
@@ -94,13 +94,13 @@ def test_no_support_no_answer(model: Extractive, pages: list[GivenPage], questio
 
 def test_no_pages_no_answer(model: Extractive) -> None:
     empty = GivenPage(REPORT, 3, Words.empty())
-    assert model.draft("Where are the headquarters?", []).segments == ()
-    assert model.draft("Where are the headquarters?", [empty]).segments == ()
+    assert model.choose("Where are the headquarters?", []).segments == ()
+    assert model.choose("Where are the headquarters?", [empty]).segments == ()
 
 
 def test_every_quote_is_on_its_page(model: Extractive, pages: list[GivenPage]) -> None:
     for question in ("What are kilns fired with?", "What was depreciation in 2023?", "When did trading begin?"):
-        for segment in model.draft(question, pages).segments:
+        for segment in model.choose(question, pages).segments:
             for quote in segment.quotes:
                 assert verify(quote.text, pages[quote.page].words).status == "exact"
 
