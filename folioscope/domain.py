@@ -358,10 +358,14 @@ class GivenPage:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Words that a model says stand on a page. ``page``: position in the list of given pages, from 0."""
+    """Words that a model says stand on a page. ``page``: position in the list of given pages, from 0.
+
+    ``figure``: not read as words but seen in a chart, drawing or photo; ``text`` then says what is seen.
+    """
 
     text: str
     page: int
+    figure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +396,7 @@ class Citation:
     """Answer span -> document, page, quote, status, boxes (one per line of the quote). ``index`` counts from 1.
 
     Only ``exact`` and ``fuzzy`` quotes have boxes from words; ``visual`` ones have the page's or a region's box;
-    ``unverified`` ones have none.
+    ``unverified`` ones have none. ``moved``: the model named another of its pages.
     """
 
     index: int
@@ -401,6 +405,7 @@ class Citation:
     quote: str
     quote_status: QuoteStatus
     boxes: tuple[Box, ...] = ()
+    moved: bool = False
 
     @property
     def key(self) -> PageKey:
@@ -428,7 +433,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A checked answer. ``pages_used``: the pages that the model was given, best first."""
+    """A checked answer. ``pages_used``: the pages that the model was given, best first.
+
+    ``query``: what was searched for: the question, or what a conversation made of it.
+    """
 
     question: str
     status: AnswerStatus
@@ -440,6 +448,7 @@ class Answer:
     usage: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     took_ms: float = 0.0
+    query: str = ""
 
     @property
     def text(self) -> str:

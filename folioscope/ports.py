@@ -161,6 +161,11 @@ class VisionModel(Protocol):
         """What pictures it takes."""
         ...
 
+    @property
+    def structured(self) -> bool:
+        """Whether its replies can be held to `Prompt.schema`; one that is only told it in words answers freely."""
+        ...
+
     def generate(self, prompt: Prompt) -> AsyncIterator[str | Finish]:
         """The reply in pieces as they come, then its `Finish`. Raises `ModelError` and its kin; may have yielded
         pieces before.
@@ -182,4 +187,8 @@ class AnswerModel(Protocol):
         """An answer from these pages alone: text of the answer as it comes, each segment once it is complete (its text
         has come before), at last the whole draft. A draft that was cut holds what had come.
         """
+        ...
+
+    async def standing(self, question: str, history: Sequence[Turn]) -> str | None:
+        """The question so that it can be understood without ``history``; None from a model that can't rewrite."""
         ...

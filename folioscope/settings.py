@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     fusion: Literal["normalized", "rrf"] = Field("normalized", description="how the channels' rankings become one")
 
     model: str = Field("auto", description="the answering model; auto: the first that is configured, else extractive")
+    page_words: bool = Field(True, description="give a vision-language model each page's words beside its image")
     top_k: int = Field(5, ge=1, le=100, description="pages returned by a search and read for an answer")
 
     ocr: Literal["auto", "tesseract", "rapidocr", "off"] = Field(

@@ -97,6 +97,10 @@ class Extractive:
             yield segment
         yield drafted
 
+    async def standing(self, question: str, history: Sequence[Turn]) -> str | None:  # noqa: ARG002
+        """None: it can't rewrite."""
+        return None
+
     def choose(self, question: str, pages: Sequence[GivenPage]) -> Draft:
         """One to three passages, best first; none when too little speaks for the best."""
         ranked = self.rank(question, pages)
