@@ -83,6 +83,21 @@ def passages(words: Words) -> list[Passage]:
     return [passage for passage in found if sum(map(str.isalnum, text(words, passage.words))) >= SHORTEST]
 
 
+def last_sentence(text: str) -> int:
+    """Where the last sentence of a text begins, with the white space before it; a line feed begins one, too."""
+    text = text.rstrip()
+    for gap in reversed(list(re.finditer(r"\s+|(?<=[。！？])(?=\S)", text))):
+        before, after = (text[: gap.start()].split() or [""])[-1], text[gap.end()]
+        if "\n" in gap[0] or (_FULL_END.search(before) and not after.islower() and not _goes_on(before)):
+            return gap.start()
+    return 0
+
+
+def _goes_on(word: str) -> bool:
+    """Whether a word ends in a point without ending a sentence."""
+    return bool(_ABBREVIATION.match(word) or _BULLET.match(word))
+
+
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 
@@ -221,7 +236,7 @@ def _breaks(words: Words, run: Sequence[int], here: int, ends: NDArray[np.float3
         x0, x1 = min(ends[before, 0], ends[here, 0]), max(ends[before, 1], ends[here, 1])
         if begins and words.boxes[before, 2] < x0 + 0.7 * (x1 - x0):
             return True
-    return begins and bool(_FULL_END.search(last)) and not (_ABBREVIATION.match(last) or _BULLET.match(last))
+    return begins and bool(_FULL_END.search(last)) and not _goes_on(last)
 
 
 def _goes_on_below(words: Words, before: int, here: int) -> bool:
