@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from folioscope.errors import FolioscopeError
+from folioscope.errors import FolioscopeError, ModelUnavailable
 from folioscope.settings import Settings
 
 LOW_DISK_BYTES = 1 << 30
@@ -133,8 +133,17 @@ def _database(settings: Settings) -> Result:
 
 
 def _model(settings: Settings) -> Result:
-    from generation import open_model
+    """Whether it could be opened; nothing is sent."""
+    from generation import choose, open_model
     from retrieval import analyzer
 
-    model = open_model(settings.model, analyzer=analyzer())
-    return Result("answering model", "ok", f"{model.name} (built in, no network)")
+    spec, reason = settings.model, "as set"
+    if spec == "auto":
+        spec, reason = (choice := choose(settings)).spec, choice.reason
+    if spec == "extractive":
+        return Result("answering model", "ok", f"extractive, built in, no network: {reason}")
+    try:
+        open_model(spec, settings, analyzer=analyzer())
+    except ModelUnavailable as error:
+        return Result("answering model", "bad", error.message, error.hint)
+    return Result("answering model", "ok", f"{spec}: {reason}")

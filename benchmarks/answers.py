@@ -31,7 +31,7 @@ import numpy as np
 from benchmarks.common import need_corpus, parser, show
 from benchmarks.retrieval import ingested
 from folioscope.domain import Answer, Document, PageKey, Where
-from folioscope.settings import load_settings
+from folioscope.settings import Settings, load_settings
 from generation import answer, open_model
 from generation.citations import fold, numbers
 from ingest import Library
@@ -120,7 +120,7 @@ def measured(library: Library, documents: Mapping[str, Document], shown: int) ->
     asked = read("questions.jsonl") + read("unanswerable.jsonl")
     textual = text_questions(library, documents, asked)
     retriever = library.retriever()
-    model = open_model("extractive", analyzer=TextAnalyzer(), encoder=SemanticEncoder())
+    model = open_model("extractive", Settings(), analyzer=TextAnalyzer(), encoder=SemanticEncoder())
     results = {}
     for scope in ("whole corpus", "inside the document"):
         rows = []

@@ -84,7 +84,29 @@ class Settings(BaseSettings):
 
     fusion: Literal["normalized", "rrf"] = Field("normalized", description="how the channels' rankings become one")
 
-    model: str = Field("auto", description="the answering model; auto: the first that is configured, else extractive")
+    model: str = Field("auto", description="the answering model; auto: the first of auto_models that is configured")
+    auto_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("anthropic:claude-sonnet-5-5", "openai:gpt-6.1-terra", "gemini:gemini-3.8-flash"),
+        description="what auto chooses from, in order, joined with commas; where none is configured: extractive",
+    )
+    anthropic_url: str = Field("", description="base URL for anthropic: models; empty: ANTHROPIC_BASE_URL, else theirs")
+    openai_url: str = Field(
+        "",
+        description="base URL for openai: models, such as that of a vLLM server; empty: OPENAI_BASE_URL, else theirs",
+    )
+    openai_structured: bool = Field(
+        True, description="whether that server takes response_format json_schema; if not, it is told in words"
+    )
+    gemini_url: str = Field("", description="base URL for gemini: models; empty: GOOGLE_GEMINI_BASE_URL, else theirs")
+    ollama_url: str = Field("", description="URL for ollama: models; empty: OLLAMA_HOST, else port 11434 here")
+    ollama_context: int = Field(
+        16_384, ge=2048, description="tokens of pages and reply together that Ollama makes room for"
+    )
+    model_timeout_s: float = Field(
+        120.0, gt=0, description="seconds until a model's reply begins, and between two pieces of it"
+    )
+    model_total_s: float = Field(600.0, gt=0, description="seconds for a whole reply, other attempts included")
+    model_retries: int = Field(2, ge=0, le=10, description="more attempts when a model's server is busy or fails")
     page_words: bool = Field(True, description="give a vision-language model each page's words beside its image")
     top_k: int = Field(5, ge=1, le=100, description="pages returned by a search and read for an answer")
 
@@ -105,7 +127,7 @@ class Settings(BaseSettings):
 
     image_cache_mb: int = Field(1024, ge=0, description="page images kept; 0: none")
 
-    @field_validator("channels", mode="before")
+    @field_validator("channels", "auto_models", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value

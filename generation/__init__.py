@@ -3,6 +3,17 @@
 from generation.answer import answer, to_json
 from generation.citations import Match, verify
 from generation.highlight import draw, save
-from generation.models import open_model
+from generation.models import Choice, choose, open_model, open_vision_model
 
-__all__ = ["Match", "answer", "draw", "open_model", "save", "to_json", "verify"]
+__all__ = [
+    "Choice",
+    "Match",
+    "answer",
+    "choose",
+    "draw",
+    "open_model",
+    "open_vision_model",
+    "save",
+    "to_json",
+    "verify",
+]

@@ -144,7 +144,7 @@ def open_answer_model(library: Library) -> Any:
     from generation import open_model
     from retrieval import analyzer
 
-    return open_model(library.settings.model, analyzer=analyzer(), encoder=library.text_encoder())
+    return open_model(library.settings.model, library.settings, analyzer=analyzer(), encoder=library.text_encoder())
 
 
 def _take_in(files: Sequence[Path], collection: str, data_dir: Path | None, password: str | None, quiet: bool) -> Where:

@@ -1,27 +1,136 @@
-"""The answering models: one file each, imported when it is asked for."""
+"""The answering models: one file each, imported when it is asked for.
+
+A model is named ``vendor:model``. Vision-language models all implement `folioscope.ports.VisionModel`; `Reader` makes
+an answering model of any of them. The extractive model is one by itself.
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import logging
+import os
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
 from folioscope.errors import ModelUnavailable
-from folioscope.ports import Analyzer, AnswerModel, TextEncoder
+from folioscope.ports import Analyzer, AnswerModel, TextEncoder, VisionModel
+from folioscope.settings import Settings
 
-__all__ = ["KNOWN", "open_model"]
+__all__ = ["KNOWN", "VENDORS", "Choice", "choose", "open_model", "open_vision_model"]
 
-KNOWN = ["extractive"]
-"""What `open_model` opens; ``auto`` takes the first that is configured, and the extractive model always is."""
+log = logging.getLogger(__name__)
 
 
-def open_model(spec: str, *, analyzer: Analyzer, encoder: TextEncoder | None = None) -> AnswerModel:
-    """The answering model that ``spec`` names: one of `KNOWN`, or ``auto``.
+class Vendor(NamedTuple):
+    """A kind of model: its class, and what makes it configured, a key in one of the variables and a package."""
 
-    The extractive model compares words through ``analyzer`` and, where given, meanings through ``encoder``.
-    Raises `ModelUnavailable` for any other name.
+    name: str
+    keys: tuple[str, ...] = ()
+    package: str = ""
+
+
+VENDORS = {
+    "anthropic": Vendor("Anthropic", ("ANTHROPIC_API_KEY",), "anthropic"),
+    "openai": Vendor("OpenAI", ("OPENAI_API_KEY",), "openai"),
+    "gemini": Vendor("Gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "google.genai"),
+    "ollama": Vendor("Ollama"),
+    "transformers": Vendor("Transformers", package="transformers"),
+}
+"""Kinds of vision-language models; a class is called with the model's id and the settings."""
+
+KNOWN = ["auto", "extractive", *(f"{vendor}:<model>" for vendor in VENDORS)]
+"""What `open_model` opens."""
+
+KEYLESS = "`extractive` needs no key, no download and no network; `ollama:<model>` and `transformers:<model>` no key."
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The model that ``auto`` stands for, and why, for people."""
+
+    spec: str
+    reason: str
+
+
+def choose(settings: Settings) -> Choice:
+    """The first of ``settings.auto_models`` whose vendor has its key and its package, else ``extractive``.
+
+    Nothing is sent anywhere. Raises `ModelUnavailable` for a model of an unknown vendor among them.
     """
-    if spec in ("auto", "extractive"):
+    missing: list[str] = []
+    for spec in settings.auto_models:
+        vendor, _ = _parse(spec)
+        lack = _lack(vendor)
+        if not lack:
+            skipped = f" ({'; '.join(missing)})" if missing else ""
+            return Choice(spec, f"the first of auto_models that is configured{skipped}")
+        missing.append(f"{vendor}: {lack}")
+    return Choice("extractive", f"no other is configured ({'; '.join(missing)})" if missing else "auto_models is empty")
+
+
+def _lack(vendor: str) -> str:
+    """What a vendor's models need and is not there; empty where they are configured."""
+    needs = VENDORS[vendor]
+    if needs.keys and not any(os.environ.get(name, "").strip() for name in needs.keys):
+        return f"{needs.keys[0]} is not set"
+    if needs.package and not _installed(needs.package):
+        return f"not installed, pip install 'folioscope[{'vision' if vendor == 'transformers' else vendor}]'"
+    return ""
+
+
+def _installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # the parent of google.genai
+        return False
+
+
+def open_vision_model(spec: str, settings: Settings) -> VisionModel:
+    """The vision-language model that ``spec`` names; ``auto`` as `choose` says.
+
+    Raises `ModelUnavailable`: an unknown vendor, no key, no package, or ``extractive``, which sees nothing.
+    """
+    if spec == "auto":
+        spec = _chosen(settings)
+    if spec == "extractive":
+        raise ModelUnavailable(
+            "This needs a vision-language model, and none is configured.",
+            hint="Name one with --model, such as `ollama:<model>` on this machine, or set ANTHROPIC_API_KEY, "
+            "OPENAI_API_KEY or GEMINI_API_KEY and install the extra of that name.",
+        )
+    vendor, model = _parse(spec)
+    module = importlib.import_module(f"generation.models.{vendor}")
+    return cast("VisionModel", getattr(module, VENDORS[vendor].name)(model, settings))
+
+
+def open_model(spec: str, settings: Settings, *, analyzer: Analyzer, encoder: TextEncoder | None = None) -> AnswerModel:
+    """The answering model that ``spec`` names, one of `KNOWN`; ``auto`` as `choose` says.
+
+    The extractive model compares words through ``analyzer`` and, where given, meanings through ``encoder``; the others
+    read the pages' images. Raises `ModelUnavailable` as `open_vision_model` does.
+    """
+    if spec == "auto":
+        spec = _chosen(settings)
+    if spec == "extractive":
         from generation.models.extractive import Extractive
 
         return Extractive(analyzer, encoder)
-    raise ModelUnavailable(
-        f"There is no answering model {spec!r}; known are: {', '.join(KNOWN)}.",
-        hint="`extractive` needs no key, no download and no network.",
-    )
+    from generation.reader import Reader
+
+    return Reader(open_vision_model(spec, settings), settings)
+
+
+def _chosen(settings: Settings) -> str:
+    choice = choose(settings)
+    log.info("The model is %s: %s.", choice.spec, choice.reason)
+    return choice.spec
+
+
+def _parse(spec: str) -> tuple[str, str]:
+    vendor, _, model = spec.partition(":")
+    if vendor not in VENDORS:
+        raise ModelUnavailable(f"There is no answering model {spec!r}; known are: {', '.join(KNOWN)}.", hint=KEYLESS)
+    if not model:
+        raise ModelUnavailable(f"{spec!r} names no model.", hint=f"Write {vendor}:<model>.")
+    return vendor, model

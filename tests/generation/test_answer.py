@@ -22,6 +22,7 @@ from folioscope.domain import (
     Words,
 )
 from folioscope.errors import ModelUnavailable, QueryError
+from folioscope.settings import Settings
 from generation import answer, open_model, to_json
 from retrieval.analysis import TextAnalyzer
 
@@ -183,7 +184,7 @@ def test_json_has_the_documented_shape(pages: Pages) -> None:
 
 
 def test_the_extractive_model_quotes_what_answers(pages: Pages) -> None:
-    model = open_model("auto", analyzer=TextAnalyzer())
+    model = open_model("auto", Settings(), analyzer=TextAnalyzer())
     found = answer("By how much did revenue rise in 2023?", pages, model)
     assert found.status == "answered"
     assert found.model == "extractive"
@@ -193,7 +194,9 @@ def test_the_extractive_model_quotes_what_answers(pages: Pages) -> None:
 
 
 def test_the_extractive_model_says_when_the_pages_do_not_answer(pages: Pages) -> None:
-    found = answer("What is the boiling point of mercury?", pages, open_model("extractive", analyzer=TextAnalyzer()))
+    found = answer(
+        "What is the boiling point of mercury?", pages, open_model("extractive", Settings(), analyzer=TextAnalyzer())
+    )
     assert found.status == "not_found"
     assert found.segments == ()
     assert len(found.pages_used) == 3
@@ -201,4 +204,4 @@ def test_the_extractive_model_says_when_the_pages_do_not_answer(pages: Pages) ->
 
 def test_an_unknown_model_is_refused_by_name() -> None:
     with pytest.raises(ModelUnavailable, match=r"'gpt-99'.*extractive"):
-        open_model("gpt-99", analyzer=TextAnalyzer())
+        open_model("gpt-99", Settings(), analyzer=TextAnalyzer())

@@ -183,7 +183,9 @@ def test_absent_weights_turn_the_semantic_channel_off_and_nothing_else(
         result = library.retriever().search("lamp")
         assert [hit.page for hit in result.hits] == [1]
         assert any("semantic" in note for note in result.notes)
-        reply = answer("Which lamp?", library.retriever(), open_model("extractive", analyzer=analyzer()))
+        reply = answer(
+            "Which lamp?", library.retriever(), open_model("extractive", library.settings, analyzer=analyzer())
+        )
         assert any("semantic" in warning for warning in reply.warnings)
         assert library.documents()[0].coverage["semantic"].done == 0
 
