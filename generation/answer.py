@@ -1,37 +1,95 @@
-"""Question -> pages -> draft -> checked answer.
-
-The model drafts; nothing it says about where words stand is believed. Each quote is looked up on the page it names,
-then on the other pages it was given; what is found nowhere stays in the answer as ``unverified`` and draws nothing.
-"""
+"""Question -> pages -> draft -> checked answer, told while it comes about."""
 
 from __future__ import annotations
 
-import re
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
 from folioscope.domain import (
     Answer,
-    AnswerStatus,
     Box,
     Citation,
+    Draft,
     DraftSegment,
     GivenPage,
     PageHit,
-    Quote,
+    SearchResult,
     Segment,
+    Turn,
     Where,
 )
 from folioscope.errors import QueryError
 from folioscope.ports import AnswerModel, PageImages, Searcher
-from generation.citations import Match, numbers, verify
+from generation import conversation
+from generation.check import Check
+from generation.running import closing, run
 
 MAX_QUESTION = 10_000
 """Characters."""
 
-_MARKS = re.compile(r"\[\d+(?:, ?\d+)*\]")
+Event = SearchResult | str | Citation | Segment | Answer
+"""What `stream` tells, in this order: the pages that were found (and, as their ``query``, what was searched for); the
+text as it comes; for each piece of it the citations that are new and, once it is complete, the segment that they carry;
+at last the answer with all of that.
+"""
+
+
+async def stream(
+    question: str,
+    retriever: Searcher,
+    model: AnswerModel,
+    *,
+    k: int = 5,
+    where: Where | None = None,
+    images: PageImages | None = None,
+    history: Sequence[Turn] = (),
+) -> AsyncIterator[Event]:
+    """Answer ``question`` from the ``k`` best pages, every quote checked against them.
+
+    With a ``history`` the question is rewritten first so that it stands by itself. Text is a draft until the answer
+    says how much of it could be verified. Searching and checking run in threads.
+
+    Status ``answered``: every segment rests on a verified quote; ``partial``: some do; ``not_found``: none does;
+    ``blocked``: the model declined. Raises `QueryError` for an empty question and one of more than 10,000 characters,
+    and what the search and the model raise.
+    """
+    started = time.perf_counter()
+    question = _checked(question)
+    history = conversation.bounded(history)
+    query = await model.standing(question, history) if history else question
+    notes = [] if query else [f"{model.name} can't rewrite a follow-up: it was searched as it stands."]
+    found = await asyncio.to_thread(retriever.search, query or question, k, where)
+    yield found
+    hits, pages = await asyncio.to_thread(given, retriever, found.hits, images)
+    check, draft = Check(hits, pages), Draft(())
+    async with closing(model.draft(query or question, pages, history)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, DraftSegment):
+                told = len(check.citations)
+                segment = await asyncio.to_thread(check.add, piece)
+                for citation in check.citations[told:]:
+                    yield citation
+                yield segment
+            elif isinstance(piece, Draft):
+                draft = piece
+            else:
+                yield piece
+    yield Answer(
+        question=question,
+        status="blocked" if draft.refused else check.status(),
+        segments=tuple(check.segments),
+        citations=tuple(check.citations),
+        pages_used=tuple(hits),
+        model=model.name,
+        confidence=draft.confidence,
+        usage=draft.usage,
+        warnings=(*draft.warnings, *check.reservations(), *notes, *found.reservations),
+        took_ms=(time.perf_counter() - started) * 1000,
+        query=query or question,
+    )
 
 
 def answer(
@@ -42,38 +100,29 @@ def answer(
     k: int = 5,
     where: Where | None = None,
     images: PageImages | None = None,
+    history: Sequence[Turn] = (),
 ) -> Answer:
-    """Answer ``question`` from the ``k`` best pages, every quote checked against them.
+    """As `stream`, returning its answer; also where a loop is running, as in a notebook."""
+    return run(_last(stream(question, retriever, model, k=k, where=where, images=images, history=history)))
 
-    Status ``answered``: every segment rests on a verified quote; ``partial``: some do; ``not_found``: none does.
-    Raises `QueryError` for an empty question and one of more than 10,000 characters.
-    """
-    started = time.perf_counter()
+
+async def _last(events: AsyncIterator[Event]) -> Answer:
+    async for event in events:
+        if isinstance(event, Answer):
+            return event
+    raise AssertionError("a stream ends with its answer or an error")
+
+
+def _checked(question: str) -> str:
     question = question.strip()
     if not question:
         raise QueryError("The question is empty.", hint="Ask in words, such as: How long is the warranty?")
     if len(question) > MAX_QUESTION:
         raise QueryError(f"The question has {len(question):,} characters.", hint=f"{MAX_QUESTION:,} are the most.")
-    found = retriever.search(question, k, where)
-    hits, pages = _read(retriever, found.hits, images)
-    draft = model.draft(question, pages)
-    check = _Check(pages)
-    segments = tuple(check.segment(segment) for segment in draft.segments)
-    return Answer(
-        question=question,
-        status=check.status(segments),
-        segments=segments,
-        citations=tuple(check.citations),
-        pages_used=tuple(hits),
-        model=model.name,
-        confidence=draft.confidence,
-        usage=draft.usage,
-        warnings=(*check.warnings, *found.reservations),
-        took_ms=(time.perf_counter() - started) * 1000,
-    )
+    return question
 
 
-def _read(
+def given(
     retriever: Searcher, hits: Sequence[PageHit], images: PageImages | None
 ) -> tuple[list[PageHit], list[GivenPage]]:
     """The hits that still exist and what a model sees of them, in the same order."""
@@ -85,63 +134,11 @@ def _read(
     ]
 
 
-class _Check:
-    """Collects the citations and warnings of one answer."""
-
-    def __init__(self, pages: Sequence[GivenPage]) -> None:
-        self.pages = pages
-        self.citations: list[Citation] = []
-        self.warnings: list[str] = []
-        self._numbers: dict[tuple[str, int, str], int] = {}
-
-    def segment(self, draft: DraftSegment) -> Segment:
-        cited = [index for quote in draft.quotes if (index := self._cite(quote))]
-        quoted = numbers(" ".join(self.citations[index - 1].quote for index in cited))
-        for number in sorted(numbers(_MARKS.sub(" ", draft.text)) - quoted if cited else ()):
-            self.warnings.append(f"The number {number} in the answer stands in none of the quotes it rests on.")
-        return Segment(draft.text, tuple(dict.fromkeys(cited)))
-
-    def status(self, segments: Sequence[Segment]) -> AnswerStatus:
-        carried = [
-            any(self.citations[i - 1].quote_status != "unverified" for i in segment.citations) for segment in segments
-        ]
-        if segments and not any(carried):
-            self.warnings.append("Nothing in the draft of an answer could be verified on the pages.")
-        return "not_found" if not any(carried) else "answered" if all(carried) else "partial"
-
-    def _cite(self, quote: Quote) -> int | None:
-        """The number of the citation for this quote; None where it is on a page that was never given."""
-        if not 0 <= quote.page < len(self.pages):
-            self.warnings.append(f"A quote names page {quote.page + 1} of {len(self.pages)} given: dropped.")
-            return None
-        page, match = self._find(quote)
-        key = (page.document.id, page.page, " ".join(quote.text.split()))
-        if key not in self._numbers:
-            index = self._numbers[key] = len(self.citations) + 1
-            self.citations.append(Citation(index, page.document, page.page, key[2], match.status, match.boxes))
-        return self._numbers[key]
-
-    def _find(self, quote: Quote) -> tuple[GivenPage, Match]:
-        """On the page it names, else on the first of the others that has it."""
-        named = self.pages[quote.page]
-        match = verify(quote.text, named.words)
-        if match.status != "unverified":
-            return named, match
-        for page in self.pages:
-            if page is not named and len(page.words) and (moved := verify(quote.text, page.words)).boxes:
-                self.warnings.append(f"A quote from {_place(named)} stands on {_place(page)}: cited there.")
-                return page, moved
-        return named, match
-
-
-def _place(page: GivenPage) -> str:
-    return f"{page.document.filename}, page {page.page}"
-
-
 def to_json(answer: Answer) -> dict[str, Any]:
     """The answer as plain JSON values; boxes as [x0, y0, x1, y1]."""
     return {
         "question": answer.question,
+        "query": answer.query,
         "status": answer.status,
         "text": answer.text,
         "segments": [{"text": segment.text, "citations": list(segment.citations)} for segment in answer.segments],
@@ -152,6 +149,7 @@ def to_json(answer: Answer) -> dict[str, Any]:
                 "page": citation.page,
                 "quote": citation.quote,
                 "quote_status": citation.quote_status,
+                "moved": citation.moved,
                 "boxes": [_rounded(box) for box in citation.boxes],
                 "union_box": _rounded(citation.union_box) if citation.union_box else None,
             }

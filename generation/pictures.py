@@ -30,7 +30,9 @@ def picture(image: NDArray[np.uint8], limits: PictureLimits) -> Picture:
         share = edge / max(whole.size)
         size = (max(1, round(whole.width * share)), max(1, round(whole.height * share)))
         out = io.BytesIO()
-        (whole if size == whole.size else whole.resize(size, Image.Resampling.LANCZOS)).save(out, "JPEG", quality=QUALITY)
+        (whole if size == whole.size else whole.resize(size, Image.Resampling.LANCZOS)).save(
+            out, "JPEG", quality=QUALITY
+        )
         if out.tell() <= limits.max_bytes:
             return Picture(out.getvalue(), "image/jpeg", *size)
         if edge <= SMALLEST:

@@ -64,7 +64,9 @@ Piece = str | DraftSegment
 _OPENING = '{"segments":['
 _FENCE = re.compile(r"```\w*?(?=\{|\Z)")
 _LONGEST_OPENING = 200
-_MARK = re.compile(r"\s*(?:page\s*|p\.?\s*)?([0-9]{1,4})(\s*,?\s*figure)?\s*[:|]\s*(\S.*?)\s*", re.DOTALL | re.IGNORECASE)
+_MARK = re.compile(
+    r"\s*(?:page\s*|p\.?\s*)?([0-9]{1,4})(\s*,?\s*figure)?\s*[:|]\s*(\S.*?)\s*", re.DOTALL | re.IGNORECASE
+)
 _NONE = re.compile(r"\s*none\s*", re.IGNORECASE)
 _CLOSING = re.compile(r"[.,;:!?)\]}\"'”’»。，；：！？]+")
 _TEXT_FIRST = re.compile(r'\{\s*"text"\s*:\s*"')
@@ -72,7 +74,7 @@ _IN_STRING = re.compile(r'(?:[^"\\]|\\(?:u[0-9a-fA-F]{4}|[^u]))*', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _HALF_A_CHARACTER = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-_QUOTATION_MARKS = "\"“”„«»"
+_QUOTATION_MARKS = '"“”„«»'
 
 
 class Reply:

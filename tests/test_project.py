@@ -20,7 +20,22 @@ PACKAGES = {"api", "eval", "folioscope", "generation", "ingest", "retrieval"}
 # The public names of each package. To change them is to change what others rely on: say so in CHANGELOG.md.
 PUBLIC = {
     "folioscope": ["__version__"],
-    "generation": ["Match", "answer", "draw", "open_model", "save", "to_json", "verify"],
+    "generation": [
+        "Cached",
+        "Event",
+        "Match",
+        "Preview",
+        "Reader",
+        "answer",
+        "draw",
+        "extended",
+        "open_model",
+        "preview",
+        "save",
+        "stream",
+        "to_json",
+        "verify",
+    ],
     "ingest": ["Event", "Library", "Outcome", "Report"],
     "retrieval": [
         "Channel",

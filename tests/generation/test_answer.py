@@ -1,7 +1,9 @@
 """The checking of drafts on real pages, with models that are wrong in known ways."""
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from folioscope.domain import (
+    Answer,
+    Box,
+    Citation,
     DocumentRef,
     Draft,
     DraftSegment,
@@ -17,13 +22,16 @@ from folioscope.domain import (
     PageHit,
     PageKey,
     Quote,
+    Region,
     SearchResult,
+    Segment,
+    Turn,
     Where,
     Words,
 )
 from folioscope.errors import ModelUnavailable, QueryError
 from folioscope.settings import Settings
-from generation import answer, open_model, to_json
+from generation import answer, open_model, stream, to_json
 from retrieval.analysis import TextAnalyzer
 
 REPORT = DocumentRef("doc_1", 1, "report.pdf", 3)
@@ -54,9 +62,10 @@ class Pages:
     """All pages, in order, whatever is asked."""
 
     read: Mapping[PageKey, Words]
+    regions: tuple[Region, ...] = ()
 
     def search(self, query: str, k: int = 5, where: Where | None = None) -> SearchResult:
-        hits = [PageHit(i, REPORT, i, 1 / i, {}) for i in range(1, 4)][:k]
+        hits = [PageHit(i, REPORT, i, 1 / i, {}, regions=self.regions) for i in range(1, 4)][:k]
         return SearchResult(query, tuple(hits), {}, {})
 
     def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
@@ -69,9 +78,19 @@ class Says:
 
     segments: tuple[DraftSegment, ...]
     name: str = "told"
+    refused: bool = False
+    standing_question: str | None = None
 
-    def draft(self, question: str, pages: Sequence[GivenPage]) -> Draft:
-        return Draft(self.segments)
+    async def draft(
+        self, question: str, pages: Sequence[GivenPage], history: Sequence[Turn] = ()
+    ) -> AsyncIterator[str | DraftSegment | Draft]:
+        for segment in self.segments:
+            yield segment.text
+            yield segment
+        yield Draft(self.segments, refused=self.refused)
+
+    async def standing(self, question: str, history: Sequence[Turn]) -> str | None:
+        return self.standing_question
 
 
 class Grey:
@@ -102,6 +121,7 @@ def test_a_true_quote_is_cited_with_boxes(pages: Pages) -> None:
 def test_a_quote_from_another_given_page_moves_there(pages: Pages) -> None:
     found = answer("Where?", pages, Says((says("In Porto.", ("a new plant in Porto", 0)),)))
     assert (found.citations[0].page, found.citations[0].quote_status) == (2, "exact")
+    assert found.citations[0].moved
     assert found.warnings == ("A quote from report.pdf, page 1 stands on report.pdf, page 2: cited there.",)
 
 
@@ -126,6 +146,27 @@ def test_a_page_without_words_is_visual(pages: Pages) -> None:
     assert (found.citations[0].quote_status, found.citations[0].boxes) == ("visual", ((0, 0, 1, 1),))
 
 
+HOT = Box(0.2, 0.3, 0.4, 0.5)
+
+
+def test_what_was_seen_is_visual_with_the_region_that_is_most_like_the_question(pages: Pages) -> None:
+    regions = (Region(Box(0, 0, 1, 0.1), 1.0, "text_match"), Region(HOT, 0.9, "similarity"))
+    seen = DraftSegment("It falls.", (Quote("the last bar is the lowest", 0, figure=True),))
+    found = answer("How?", pages, Says((seen,)))
+    assert [(c.page, c.quote_status, c.boxes) for c in found.citations] == [(1, "visual", ((0, 0, 1, 1),))]
+    found = answer("How?", Pages(pages.read, regions), Says((seen, says("A photo.", ("a photo", 2)))))
+    assert [(c.page, c.quote_status, c.boxes) for c in found.citations] == [
+        (1, "visual", (HOT,)),
+        (3, "visual", (HOT,)),
+    ]
+    assert found.status == "answered"
+
+
+def test_words_that_are_said_to_be_seen_are_still_looked_up(pages: Pages) -> None:
+    seen = DraftSegment("Four.", (Quote("board met four times", 0, figure=True),))
+    assert answer("How?", pages, Says((seen,))).citations[0].quote_status == "exact"
+
+
 def test_unsupported_segments_make_it_partial(pages: Pages) -> None:
     draft = (says("Up.", ("Revenue rose", 0)), says("I guess."))
     found = answer("How?", pages, Says(draft))
@@ -137,6 +178,91 @@ def test_a_number_from_nowhere_is_warned_about(pages: Pages) -> None:
     draft = (says("It rose to 4200 [1], that is 15 percent.", ("rose by 12 percent to 4,200", 0)),)
     found = answer("How?", pages, Says(draft))
     assert found.warnings == ("The number 15 in the answer stands in none of the quotes it rests on.",)
+
+
+def test_numbers_of_list_items_and_numbers_quoted_elsewhere_are_not_warned_about(pages: Pages) -> None:
+    draft = (says("1. Up 12 percent.", ("rose by 12 percent", 0)), says("\n2. So 12, not 7."))
+    assert answer("How?", pages, Says(draft)).warnings == (
+        "The number 7 in the answer stands in none of the quotes it rests on.",
+    )
+
+
+def test_a_refusal_is_blocked_and_keeps_what_came(pages: Pages) -> None:
+    found = answer("How?", pages, Says((says("I can't.", ("Revenue rose", 0)),), refused=True))
+    assert (found.status, found.text) == ("blocked", "I can't.")
+
+
+def test_a_follow_up_is_searched_as_what_it_means(pages: Pages) -> None:
+    history = (Turn("user", "How did revenue do in 2023?"), Turn("assistant", "It rose."))
+    found = answer("And before?", pages, Says((), standing_question="How did revenue do in 2022?"), history=history)
+    assert (found.question, found.query) == ("And before?", "How did revenue do in 2022?")
+    found = answer("And before?", pages, Says(()), history=history)
+    assert found.query == "And before?"
+    assert found.warnings == ("told can't rewrite a follow-up: it was searched as it stands.",)
+    assert answer("And before?", pages, Says((), standing_question="no history, no rewriting")).query == "And before?"
+
+
+def test_the_stream_tells_pages_text_citations_and_the_answer(pages: Pages) -> None:
+    async def told() -> list[object]:
+        draft = (says("Up.", ("rose by 12 percent", 0)), says("Really up.", ("rose by 12 percent", 0)))
+        return [event async for event in stream("How?", pages, Says(draft))]
+
+    found, text, citation, segment, more, again, whole = asyncio.run(told())
+    assert isinstance(found, SearchResult)
+    assert (text, more) == ("Up.", "Really up.")
+    assert isinstance(citation, Citation)
+    assert (segment, again) == (Segment("Up.", (1,)), Segment("Really up.", (1,)))
+    assert isinstance(whole, Answer)
+    assert whole.citations == (citation,)
+    assert whole.segments == (segment, again)
+
+
+def test_the_loop_runs_on_while_pages_are_searched_and_quotes_checked(pages: Pages) -> None:
+    ticked = threading.Event()
+
+    class Waits(Pages):
+        def search(self, query: str, k: int = 5, where: Where | None = None) -> SearchResult:
+            assert ticked.wait(10)
+            return super().search(query, k, where)
+
+    async def both() -> Answer:
+        asyncio.get_running_loop().call_later(0, ticked.set)
+        *_, last = [event async for event in stream("How?", Waits(pages.read), Says(()))]
+        assert isinstance(last, Answer)
+        return last
+
+    assert asyncio.run(both()).status == "not_found"
+
+
+def test_an_answer_within_a_running_loop(pages: Pages) -> None:
+    async def notebook() -> Answer:
+        return answer("How?", pages, Says((says("Up.", ("rose by 12 percent", 0)),)))
+
+    assert asyncio.run(notebook()).status == "answered"
+
+
+def test_who_stops_listening_stops_the_model(pages: Pages) -> None:
+    closed = []
+
+    class Endless(Says):
+        async def draft(
+            self, question: str, pages: Sequence[GivenPage], history: Sequence[Turn] = ()
+        ) -> AsyncIterator[str | DraftSegment | Draft]:
+            try:
+                while True:
+                    yield "and "
+            finally:
+                closed.append(True)
+
+    async def leave() -> None:
+        events = stream("How?", pages, Endless(()))
+        async for event in events:
+            if event == "and ":
+                break
+        await events.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(leave())
+    assert closed == [True]
 
 
 def test_the_same_quote_is_cited_once(pages: Pages) -> None:
@@ -157,9 +283,11 @@ def test_images_are_handed_on(pages: Pages) -> None:
     seen = []
 
     class Looks(Says):
-        def draft(self, question: str, pages: Sequence[GivenPage]) -> Draft:
+        async def draft(
+            self, question: str, pages: Sequence[GivenPage], history: Sequence[Turn] = ()
+        ) -> AsyncIterator[str | DraftSegment | Draft]:
             seen.extend(page.image(64).shape for page in pages if page.image)
-            return Draft(())
+            yield Draft(())
 
     assert answer("What?", pages, Looks(()), images=Grey()).status == "not_found"
     assert seen == [(64, 32, 3)] * 3

@@ -1,6 +1,7 @@
 """Replies in pieces: how they are cut makes no difference, nothing raises, nothing that was said is lost."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
@@ -23,7 +24,7 @@ def said(text: str, *quotes: tuple[str, int] | tuple[str, int, bool]) -> DraftSe
 
 def cut(text: str, places: list[int]) -> list[str]:
     ends = sorted({place % (len(text) + 1) for place in places} | {0, len(text)})
-    return [text[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(ends)]
 
 
 def letters(text: str) -> str:
@@ -32,8 +33,14 @@ def letters(text: str) -> str:
 
 MARKED = [
     ("It lasts two years [[1: period of two years]].", [said("It lasts two years.", ("period of two years", 0))]),
-    ("It lasts. [[page 2: “a b”]] [[3: c]]\n\nSo it is.", [said("It lasts.", ("a b", 1), ("c", 2)), said("\n\nSo it is.")]),
-    ("I looked. Sales fell [[2 figure: lowest bar]].", [said("I looked."), said("Sales fell.", ("lowest bar", 1, True))]),
+    (
+        "It lasts. [[page 2: “a b”]] [[3: c]]\n\nSo it is.",
+        [said("It lasts.", ("a b", 1), ("c", 2)), said("\n\nSo it is.")],
+    ),
+    (
+        "I looked. Sales fell [[2 figure: lowest bar]].",
+        [said("I looked."), said("Sales fell.", ("lowest bar", 1, True))],
+    ),
     ("Up 5% [[1: up 5%]] and down [[2: down]].", [said("Up 5%", ("up 5%", 0)), said("and down.", ("down", 1))]),
     ("- a [[1: x]]\n- b [[2: y]]", [said("- a", ("x", 0)), said("\n- b", ("y", 1))]),
     ("Dr. Lee of No. 5 came [[1: x]].", [said("Dr. Lee of No. 5 came.", ("x", 0))]),
@@ -63,14 +70,20 @@ JSON = [
     (f"```json\n{WHOLE}\n```", [said("Up 5%.", ("rose by 5%", 0))]),
     (f"{WHOLE} I hope that helps.", [said("Up 5%.", ("rose by 5%", 0)), said("I hope that helps.")]),
     ('{"segments": []}', []),
-    ('{"segments": [{"quotes": [{"page": "2", "quote": "q", "figure": true}], "text": "a"}]}', [said("a", ("q", 1, True))]),
+    (
+        '{"segments": [{"quotes": [{"page": "2", "quote": "q", "figure": true}], "text": "a"}]}',
+        [said("a", ("q", 1, True))],
+    ),
     ('{"segments": ["one", {"text": "two", "quotes": []}]}', [said("one"), said("two")]),
     ('{"segments": [{"text": "a\\n\\u00e9\\ud83d\\ude00\\ud83d", "quotes": []}]}', [said("a\né😀�")]),
     ('{"segments": [{"text": "half of it', [said("half of it")]),
     ('{"segments": [{"text": "a", "quotes": [{"page": 1, "quote": "the first wor', [said("a", ("the first", 0))]),
     ('{"segments": [{"text": "a", "quotes": [{"page": 1, "quote": "q", "fig', [said("a", ("q", 0))]),
     ('{"segments": [{"text": "a", "quotes": [{"pag', [said("a")]),
-    ('{"segments": [{"text": "a", "quotes": [7, {"quote": "q"}, {"page": -5, "quote": "r"}]}]}', [said("a", ("q", -1), ("r", -1))]),
+    (
+        '{"segments": [{"text": "a", "quotes": [7, {"quote": "q"}, {"page": -5, "quote": "r"}]}]}',
+        [said("a", ("q", -1), ("r", -1))],
+    ),
     ('{"segments": [{"text": "", "quotes": [{"page": 1, "quote": "q"}]}]}', [said("q", ("q", 0))]),
     ('{"answer": "hello"}', [said('{"answer": "hello"}')]),
     ('{"segments": [{"answer": "hello"}]}', [said('{"answer": "hello"}')]),
@@ -135,8 +148,9 @@ def test_json_round_trip(segments: list[DraftSegment], ascii_only: bool, places:
 
 broken = st.lists(
     st.sampled_from(
-        ["[[", "]]", "[", "1: a b", "none", " ", "\n", ". ", "Word", "{", '{"segments":[', '{"text":"', '"', "\\", "\\u12", "ud83d",
-         '","quotes":[', '{"page":1,"quote":"', "}", "]}", ",", "```", "json\n", "figure", "é🙂", "。"]
+        ["[[", "]]", "[", "1: a b", "none", " ", "\n", ". ", "Word", "{", '{"segments":[', '{"text":"', '"', "\\",
+         "\\u12", "ud83d", '","quotes":[', '{"page":1,"quote":"', "}", "]}", ",", "```", "json\n",
+         "figure", "é🙂", "。"]
     ) | st.text(max_size=6),
     max_size=25,
 ).map("".join)  # fmt: skip
