@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What the coroutine returns; also where a loop is running already, as in a notebook: then in a thread beside it."""
+    """What the coroutine returns; also where a loop is running already, as in a notebook: in a thread beside it."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

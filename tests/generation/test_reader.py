@@ -203,7 +203,7 @@ def test_no_pages_are_asked_about_once() -> None:
     ],
 )
 def test_a_cut_reply_is_kept_and_marked(reply: Reply, warning: str) -> None:
-    text, segments, draft = drafted(Reader(Scripted([reply]), Settings(), Settings()), [page(1)])
+    text, segments, draft = drafted(Reader(Scripted([reply]), Settings()), [page(1)])
     assert text == "It is ten"
     assert segments == [DraftSegment("It is ten", (Quote("ten", 0),))]
     assert draft.segments == tuple(segments)
@@ -223,7 +223,7 @@ def test_a_refusal_is_told() -> None:
 
 def test_an_endless_reply_is_cut() -> None:
     reply = ["word " * 1000] * (MOST_CHARACTERS // 1000)
-    text, _, draft = drafted(Reader(Scripted([reply]), Settings(), Settings()), [page(1)])
+    text, _, draft = drafted(Reader(Scripted([reply]), Settings()), [page(1)])
     assert MOST_CHARACTERS - 10 < len(text) <= MOST_CHARACTERS
     assert draft.warnings == ("The reply was cut after 200,000 characters.",)
 
