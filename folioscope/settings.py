@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     )
     model_total_s: float = Field(600.0, gt=0, description="seconds for a whole reply, other attempts included")
     model_retries: int = Field(2, ge=0, le=10, description="more attempts when a model's server is busy or fails")
+    cache_answers: bool = Field(
+        False, description="keep a vision-language model's replies in the data folder, for the same question again"
+    )
     page_words: bool = Field(True, description="give a vision-language model each page's words beside its image")
     top_k: int = Field(5, ge=1, le=100, description="pages returned by a search and read for an answer")
 

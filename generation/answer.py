@@ -65,7 +65,7 @@ async def stream(
     yield found
     hits, pages = await asyncio.to_thread(given, retriever, found.hits, images)
     check, draft = Check(hits, pages), Draft(())
-    async with closing(model.draft(query or question, pages, history)) as pieces:
+    async with closing(model.draft(query or question, pages, history) if pages else _nothing()) as pieces:
         async for piece in pieces:
             if isinstance(piece, DraftSegment):
                 told = len(check.citations)
@@ -90,6 +90,11 @@ async def stream(
         took_ms=(time.perf_counter() - started) * 1000,
         query=query or question,
     )
+
+
+async def _nothing() -> AsyncIterator[str | DraftSegment | Draft]:
+    """No model is asked about no pages."""
+    yield Draft(())
 
 
 def answer(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from folioscope.domain import PageHit, Picture, Prompt, Where
 from folioscope.ports import AnswerModel, PageImages, Searcher
 from generation.answer import given
+from generation.cache import Cached
 from generation.reader import Reader
 from generation.running import run
 
@@ -44,6 +45,7 @@ def preview(
     """Search and build the prompt, and call nobody. Arguments as those of `answer`."""
     found = retriever.search(question, k, where)
     hits, pages = given(retriever, found.hits, images)
+    model = model.reader if isinstance(model, Cached) else model
     if not isinstance(model, Reader):
         return Preview(model.name, tuple(hits), 0, 0, 0, found.reservations)
     prompt, notes = run(model.prompt(question, pages))

@@ -1,4 +1,4 @@
-"""Commands that find and answer: search, ask."""
+"""Commands that find and answer: search, ask, chat."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli import output
+from api.cli.answering import Cache, ModelName, ShowPages, open_answer_model, questions, show, show_preview, told
 from api.cli.options import (
     AsJson,
     CollectionName,
@@ -37,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(search)
     app.command()(ask)
+    app.command()(chat)
 
 
 def search(
@@ -97,7 +99,7 @@ def ask(
         typer.Argument(metavar="FILE", help="Ask these files, kept in the collection 'files'; else the collection."),
     ] = None,
     collection: CollectionName = None,
-    model: Annotated[str | None, typer.Option(metavar="MODEL", help="The answering model; else the setting's.")] = None,
+    model: ModelName = None,
     top_k: TopK = None,
     document: Document = None,
     meta: Meta = None,
@@ -105,12 +107,21 @@ def ask(
     password: Password = None,
     save_image: SaveImage = None,
     open_image: OpenImage = False,
+    streamed: Annotated[bool, typer.Option("--stream", help="Show the text while it comes.")] = False,
+    show_pages: ShowPages = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Find the pages, say what would be sent to the model, and stop.")
+    ] = False,
+    cache: Cache = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Answer a question with citations that are checked against the page."""
-    from generation import answer, to_json
+    from generation import preview, stream, to_json
+    from generation.running import run
 
+    if streamed and as_json:
+        raise typer.BadParameter("--stream is for people; --json writes the whole answer at the end")
     if files and (document or meta):
         raise typer.BadParameter(
             "--document and --meta choose from a collection; with files there is nothing to choose"
@@ -123,28 +134,58 @@ def ask(
     if files:
         collection = collection or FILES
         among = _take_in(files, collection, data_dir, password, quiet)
-    with open_library(data_dir, top_k=top_k, model=model) as library:
-        found = answer(
-            question,
-            library.retriever(collection),
-            open_answer_model(library),
-            k=library.settings.top_k,
-            where=among or _where(library, collection, document, meta),
-            images=library,
-        )
+    with open_library(data_dir, top_k=top_k, model=model, cache_answers=cache) as library:
+        reader = open_answer_model(library, quiet)
+        retriever = library.retriever(collection)
+        asked: dict[str, Any] = {
+            "k": library.settings.top_k,
+            "where": among or _where(library, collection, document, meta),
+            "images": library,
+        }
+        if dry_run:
+            show_preview(preview(question, retriever, reader, **asked), as_json)
+            return
+        found = run(told(stream(question, retriever, reader, **asked), show_pages, text=streamed))
         if as_json:
             output.json_document(to_json(found))
         else:
-            _show_answer(found, quiet)
+            show(found, quiet, streamed)
         _images(library, _cited(found), save_image, open_image)
 
 
-def open_answer_model(library: Library) -> Any:
-    """The configured answering model with what it borrows from retrieval."""
-    from generation import open_model
-    from retrieval import analyzer
+def chat(
+    collection: CollectionName = None,
+    model: ModelName = None,
+    top_k: TopK = None,
+    document: Document = None,
+    meta: Meta = None,
+    data_dir: DataDir = None,
+    show_pages: ShowPages = False,
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """Ask one question after the other, a line each; a follow-up is understood from what was said before."""
+    from folioscope.domain import Turn
+    from folioscope.errors import ModelError, QueryError
+    from generation import extended, stream
+    from generation.running import run
 
-    return open_model(library.settings.model, library.settings, analyzer=analyzer(), encoder=library.text_encoder())
+    with open_library(data_dir, top_k=top_k, model=model, cache_answers=cache) as library:
+        reader = open_answer_model(library, quiet)
+        asked: dict[str, Any] = {"k": library.settings.top_k, "where": _where(library, collection, document, meta)}
+        retriever = library.retriever(collection)
+        history: tuple[Turn, ...] = ()
+        for question in questions():
+            try:
+                events = stream(question, retriever, reader, images=library, history=history, **asked)
+                found = run(told(events, show_pages, text=True))
+            except (ModelError, QueryError) as error:
+                say(f"folioscope: {error}")
+                continue
+            if found.query != found.question:
+                say(f"searched: {found.query}")
+            show(found, quiet, streamed=True)
+            history = extended(history, found)
 
 
 def _take_in(files: Sequence[Path], collection: str, data_dir: Path | None, password: str | None, quiet: bool) -> Where:
@@ -162,36 +203,6 @@ def _take_in(files: Sequence[Path], collection: str, data_dir: Path | None, pass
     if not readable:
         raise DocumentError("None of the files could be read.")
     return Where(readable)
-
-
-def _show_answer(found: Answer, quiet: bool) -> None:
-    if found.status == "not_found":
-        _show_nothing_found(found)
-    else:
-        for segment in found.segments:
-            marks = "".join(f"[{number}]" for number in segment.citations)
-            *lines, last = segment.text.splitlines() or [""]
-            for line in lines:
-                output.text(line)
-            output.text(f"{last} {marks}".rstrip())
-        output.text()
-        for citation in found.citations:
-            where = f"{citation.document.filename}, page {citation.page}"
-            output.text(f"[{citation.index}] {where} ({citation.quote_status}): “{citation.quote.strip()}”")
-    for warning in found.warnings:
-        say(f"note: {warning}")
-    if not quiet:
-        say(f"model: {found.model}; {found.took_ms:.0f} ms")
-
-
-def _show_nothing_found(found: Answer) -> None:
-    """What the model drafted without support is not shown."""
-    if not found.pages_used:
-        output.text("No page was found that has to do with the question.")
-        return
-    output.text("The pages that were found don't say.")
-    for hit in found.pages_used:
-        output.text(f"  looked at: {hit.document.filename}, page {hit.page}")
 
 
 def _cited(found: Answer) -> list[tuple[PageKey, list[Box]]]:

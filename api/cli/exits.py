@@ -16,6 +16,6 @@ def exit_code(error: Exception) -> int:
         return NOT_FOUND
     if isinstance(error, errors.ConfigError | errors.QueryError):
         return USAGE
-    if isinstance(error, errors.StorageError | errors.ChannelUnavailable | errors.ModelUnavailable):
+    if isinstance(error, errors.StorageError | errors.ChannelUnavailable | errors.ModelUnavailable | errors.ModelError):
         return UNAVAILABLE
     return FAILURE

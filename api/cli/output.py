@@ -30,6 +30,11 @@ def text(value: str = "") -> None:
     print(clean(value))
 
 
+def piece(value: str) -> None:
+    """A part of a text on stdout as soon as it comes; its line feeds are kept."""
+    print("\n".join(map(clean, value.split("\n"))), end="", flush=True)
+
+
 def say(value: str) -> None:
     """A line on stderr: what is not the result."""
     print(clean(value), file=sys.stderr)

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from api.cli import options, output
-from api.cli.ask import _show_answer
+from api.cli.answering import show
 from folioscope import __version__
 from folioscope.domain import Answer, DocumentRef, PageHit, Segment
 from folioscope.settings import Settings
@@ -307,7 +307,7 @@ def test_tables_in_a_terminal_are_clean_and_keep_the_ids_whole(monkeypatch: pyte
 def test_what_the_model_could_not_support_is_not_shown(capsys) -> None:
     page = PageHit(1, DocumentRef("doc_1", 1, "a.pdf", 3), 2, 0.5, {})
     found = Answer("?", "not_found", (Segment("The moon is made of cheese."),), (), (page,), "m")
-    _show_answer(found, quiet=True)
+    show(found, quiet=True)
     assert capsys.readouterr().out == "The pages that were found don't say.\n  looked at: a.pdf, page 2\n"
 
 

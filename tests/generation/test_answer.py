@@ -279,6 +279,17 @@ def test_a_page_that_is_gone_is_not_given(pages: Pages) -> None:
     assert found.citations[0].page == 2
 
 
+def test_no_model_is_asked_about_no_pages() -> None:
+    class NotAsked(Says):
+        def draft(
+            self, question: str, pages: Sequence[GivenPage], history: Sequence[Turn] = ()
+        ) -> AsyncIterator[str | DraftSegment | Draft]:
+            raise AssertionError
+
+    found = answer("Where?", Pages({}), NotAsked(()))
+    assert (found.status, found.pages_used, found.warnings) == ("not_found", (), ())
+
+
 def test_images_are_handed_on(pages: Pages) -> None:
     seen = []
 

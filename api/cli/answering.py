@@ -1,0 +1,155 @@
+"""How an answer is shown to people: all at once or while it comes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli import output
+from api.cli.output import say
+
+if TYPE_CHECKING:
+    from folioscope.domain import Answer, Segment
+    from folioscope.ports import AnswerModel
+    from generation import Event, Preview
+    from ingest import Library
+
+ModelName = Annotated[
+    str | None, typer.Option("--model", metavar="MODEL", help="The answering model; else the setting's.")
+]
+ShowPages = Annotated[bool, typer.Option("--show-pages", help="Say which pages the model reads, before it answers.")]
+Cache = Annotated[
+    bool | None,
+    typer.Option(
+        "--cache/--no-cache",
+        help="Keep a model's replies, and answer the same question about the same pages from them.",
+    ),
+]
+
+
+def open_answer_model(library: Library, quiet: bool = True) -> AnswerModel:
+    """The configured answering model with what it borrows from retrieval; says what ``auto`` has come to."""
+    from generation import Cached, Reader, choose, open_model
+    from retrieval import analyzer
+
+    settings = library.settings
+    if settings.model == "auto" and not quiet:
+        choice = choose(settings)
+        say(f"model: {choice.spec}, {choice.reason}")
+    model = open_model(settings.model, settings, analyzer=analyzer(), encoder=library.text_encoder())
+    if settings.cache_answers and isinstance(model, Reader):
+        return Cached(model, library.folder / "answers.sqlite")
+    return model
+
+
+async def told(events: AsyncIterator[Event], show_pages: bool, text: bool) -> Answer:
+    """The answer at the end of ``events``; on the way its pages (on stderr) and its text (on stdout) as asked."""
+    from folioscope.domain import Answer, SearchResult, Segment
+
+    async for event in events:
+        if isinstance(event, SearchResult) and show_pages:
+            for hit in event.hits:
+                say(f"reading {hit.document.filename}, page {hit.page}")
+        elif isinstance(event, Answer):
+            if text and event.text:
+                output.text()
+            return event
+        elif isinstance(event, str) and text:
+            output.piece(event)
+        elif isinstance(event, Segment) and text:
+            output.piece(f" {_marks(event)}")
+    raise AssertionError("a stream ends with its answer or an error")
+
+
+def show(found: Answer, quiet: bool, streamed: bool = False) -> None:
+    """An answer, or what of it has not been shown while it came."""
+    if found.status == "not_found":
+        _show_nothing_found(found, streamed and bool(found.text))
+    else:
+        if not streamed:
+            _show_segments(found)
+        if found.status == "blocked":
+            output.text("The model declined to answer.")
+        if found.citations:
+            output.text()
+        for citation in found.citations:
+            where = f"{citation.document.filename}, page {citation.page}"
+            output.text(f"[{citation.index}] {where} ({citation.quote_status}): “{citation.quote.strip()}”")
+    for warning in found.warnings:
+        say(f"note: {warning}")
+    if not quiet:
+        say(f"model: {found.model}; {found.took_ms:.0f} ms{_usage(found)}")
+
+
+def _show_segments(found: Answer) -> None:
+    for segment in found.segments:
+        *lines, last = segment.text.splitlines() or [""]
+        for line in lines:
+            output.text(line)
+        output.text(f"{last} {_marks(segment)}")
+
+
+def _marks(segment: Segment) -> str:
+    return "".join(f"[{number}]" for number in segment.citations) or "[unsupported]"
+
+
+def _usage(found: Answer) -> str:
+    counts = [
+        f"{found.usage[name]:,} {name.replace('_', ' ')}"
+        for name in ("input_tokens", "output_tokens")
+        if name in found.usage
+    ]
+    return "; " + ", ".join(counts) if counts else ""
+
+
+def _show_nothing_found(found: Answer, shown: bool) -> None:
+    """What the model drafted without support is not shown, or, when it was shown as it came, taken back."""
+    if not found.pages_used:
+        output.text("No page was found that has to do with the question.")
+        return
+    output.text(
+        "None of this stands on the pages that were found." if shown else "The pages that were found don't say."
+    )
+    for hit in found.pages_used:
+        output.text(f"  looked at: {hit.document.filename}, page {hit.page}")
+
+
+def show_preview(shown: Preview, as_json: bool) -> None:
+    """What would be sent."""
+    pages = [{"document": hit.document.filename, "page": hit.page} for hit in shown.pages]
+    if as_json:
+        output.json_document(
+            {
+                "model": shown.model,
+                "pages": pages,
+                "images": shown.images,
+                "image_bytes": shown.image_bytes,
+                "input_tokens": shown.input_tokens,
+                "notes": list(shown.notes),
+            }
+        )
+        return
+    for page in pages:
+        output.text(f"{page['document']}, page {page['page']}")
+    if shown.input_tokens:
+        output.text(f"{shown.images} images, {shown.image_bytes:,} bytes; about {shown.input_tokens:,} tokens in")
+    else:
+        output.text(f"Nothing would be sent: {shown.model} reads the pages here.")
+    for note in shown.notes:
+        say(f"note: {note}")
+    say(f"model: {shown.model}; it was not asked")
+
+
+def questions() -> Iterator[str]:
+    """Lines that are not empty, up to the end of the input; at a terminal after a prompt."""
+    prompt = "? " if sys.stdin.isatty() else ""
+    while True:
+        try:
+            line = input(prompt).strip()
+        except EOFError:
+            return
+        if line:
+            yield line
