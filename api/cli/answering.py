@@ -45,13 +45,17 @@ def open_answer_model(library: Library, quiet: bool = True) -> AnswerModel:
     return model
 
 
-async def told(events: AsyncIterator[Event], show_pages: bool, text: bool) -> Answer:
-    """The answer at the end of ``events``; on the way its pages (on stderr) and its text (on stdout) as asked."""
+async def told(question: str, events: AsyncIterator[Event], show_pages: bool, text: bool) -> Answer:
+    """The answer at the end of ``events``; on the way what was searched, where that is not the question, and the pages
+    (on stderr) and the text (on stdout), as asked.
+    """
     from folioscope.domain import Answer, SearchResult, Segment
 
     async for event in events:
-        if isinstance(event, SearchResult) and show_pages:
-            for hit in event.hits:
+        if isinstance(event, SearchResult):
+            if event.query != question.strip():
+                say(f"searched: {event.query}")
+            for hit in event.hits if show_pages else ():
                 say(f"reading {hit.document.filename}, page {hit.page}")
         elif isinstance(event, Answer):
             if text and event.text:

@@ -145,7 +145,7 @@ def ask(
         if dry_run:
             show_preview(preview(question, retriever, reader, **asked), as_json)
             return
-        found = run(told(stream(question, retriever, reader, **asked), show_pages, text=streamed))
+        found = run(told(question, stream(question, retriever, reader, **asked), show_pages, text=streamed))
         if as_json:
             output.json_document(to_json(found))
         else:
@@ -178,12 +178,10 @@ def chat(
         for question in questions():
             try:
                 events = stream(question, retriever, reader, images=library, history=history, **asked)
-                found = run(told(events, show_pages, text=True))
+                found = run(told(question, events, show_pages, text=True))
             except (ModelError, QueryError) as error:
                 say(f"folioscope: {error}")
                 continue
-            if found.query != found.question:
-                say(f"searched: {found.query}")
             show(found, quiet, streamed=True)
             history = extended(history, found)
 

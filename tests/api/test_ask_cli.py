@@ -163,13 +163,14 @@ def test_the_cache_answers_the_second_time(run: Run, vendors: Vendors) -> None:
 def test_a_conversation(run: Run, vendors: Vendors) -> None:
     def answers(asked: Asked) -> str | Refusal:
         if "The new question:" in asked.text:
-            return "How long is the warranty for parts?"
+            return "Does the warranty break?" if "break" in asked.text else "How long is the warranty for parts?"
         return Refusal("overloaded") if "break" in asked.text else TWO_YEARS
 
     vendors.reply = answers
     done = run("chat", typed=f"{QUESTION}\n\nbreak, please\nAnd for parts?\n")
     assert done.stdout.count("It is two years. [1]") == 2
     assert "searched: How long is the warranty for parts?" in done.stderr
+    assert done.stderr.count("searched: ") == 2
     assert done.stderr.count("folioscope: ") == 1
     done = run("chat", "--model", "extractive", "-q", typed="What lasts two years?\nAnd what is promised?\n")
     assert "can't rewrite a follow-up" in done.stderr
