@@ -12,7 +12,7 @@ hyphenation and white space make no difference; decimal points and minus signs d
 
 A quote that says another word than the page is unverified, however alike the rest. What turns a statement round may
 neither be added, lost nor changed: negations, number words, numbers and the signs that the quote writes beside them
-(currency, per cent, greater or less).
+(currency, per cent, greater or less). Nor may words that limit it (only, almost, may, if) be added or lost.
 
 Scripts written without spaces (Chinese, Japanese, Thai ...) are compared character by character, and a box then
 covers its share of the word it lies in.
@@ -24,6 +24,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,22 +75,48 @@ def verify(quote: str, words: Words, *, near: int = 0) -> Match:
     wanted = stream(quote.split())
     if not wanted.pieces:
         return Match("unverified")
-    reading = stream(words.texts)
-    rows = visual_rows(words)
-    if found := _exact(wanted, reading, near):
-        return _match("exact", [found], reading, words, rows)
-    known = sum(piece.text in reading.letters for piece in wanted.pieces) / len(wanted.pieces)
+    page = _folded(words)
+    if found := _exact(wanted, page.reading, near):
+        return _match("exact", [found], page.reading, words, page.rows)
+    known = sum(piece.text in page.reading.letters for piece in wanted.pieces) / len(wanted.pieces)
     if known < KNOWN_SHARE:
         return Match("unverified")
-    order, turns = table_rows(words, rows)
-    along = stream(words.texts, order, turns)
-    if known == 1 and (found := _exact(wanted, along, near)):
-        return _match("exact", [found], along, words, rows)
-    if runs := _with_gaps(quote, reading) or _fuzzy(wanted, reading):
-        return _match("fuzzy", runs, reading, words, rows)
-    if order != sorted(order) and (runs := _fuzzy(wanted, along)):
-        return _match("fuzzy", runs, along, words, rows)
+    if known == 1 and page.along and (found := _exact(wanted, page.along, near)):
+        return _match("exact", [found], page.along, words, page.rows)
+    if runs := _with_gaps(quote, page.reading) or _fuzzy(wanted, page.reading):
+        return _match("fuzzy", runs, page.reading, words, page.rows)
+    if page.along and (runs := _fuzzy(wanted, page.along)):
+        return _match("fuzzy", runs, page.along, words, page.rows)
     return Match("unverified")
+
+
+class _Folded:
+    """A page as quotes are compared with it."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    @cached_property
+    def reading(self) -> Stream:
+        """In reading order."""
+        return stream(self._words.texts)
+
+    @cached_property
+    def rows(self) -> NDArray[np.int32]:
+        """See `visual_rows`."""
+        return visual_rows(self._words)
+
+    @cached_property
+    def along(self) -> Stream | None:
+        """Along the rows of tables; None where that is the reading order."""
+        order, turns = table_rows(self._words, self.rows)
+        return None if order == sorted(order) else stream(self._words.texts, order, turns)
+
+
+@lru_cache(maxsize=16)
+def _folded(words: Words) -> _Folded:
+    """Folded once for all quotes of an answer; the words of a page are compared by identity."""
+    return _Folded(words)
 
 
 def fold(text: str) -> str:

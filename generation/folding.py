@@ -55,6 +55,15 @@ _NUMBER_WORDS = _words(
 )
 _TELLING = NEGATIONS | _NUMBER_WORDS
 
+_LIMITING = _words(
+    "only almost nearly approximately roughly up most more less least than over under above below all some any few"
+    " many several every both if may might could should must can would will before after until allegedly reportedly"
+    " possibly probably perhaps maybe likely partly partially mostly mainly largely usually sometimes always"
+    " potentially formerly nur fast beinahe etwa mehr weniger alle einige manche wenn falls kann könnte soll muss darf"
+    " vielleicht vor nach bis seulement presque environ plus moins tous quelques si peut pourrait doit avant après"
+)
+"""Words without which a statement says more, or less, than it does."""
+
 _CONFUSED = (
     "rn:m nn:m in:m ni:m cl:d ol:d vv:w ii:u ii:n li:h ri:n l:i l:1 i:1 l:t i:t i:j t:f c:e o:0 n:u u:v h:b b:6 b:8 s:5"
     " s:8 g:q g:9 q:9 z:2"
@@ -171,7 +180,8 @@ def has_digit(text: str) -> bool:
 
 def may_be_lost(word: str) -> bool:
     """Whether a piece may stand on one side alone: nothing that turns a statement round, no letter of a word."""
-    return not (has_digit(word) or word in _TELLING or word == TURN or _UNSPACED_PIECE.match(word))
+    limits = word in _TELLING or word in _LIMITING
+    return not (limits or has_digit(word) or word == TURN or _UNSPACED_PIECE.match(word))
 
 
 def damage(quoted: Sequence[str], there: Sequence[str]) -> int | None:

@@ -61,6 +61,14 @@ def test_the_end_of_another_sentence_is_not_borrowed() -> None:
     assert verify("Mary Jones was born in London", words).status == "exact"
 
 
+@pytest.mark.parametrize("limit", ["only", "almost", "may", "if", "some", "up"])
+def test_a_word_that_limits_is_neither_added_nor_lost(limit: str) -> None:
+    before, after = "the board in its meeting of March approved", "the plan to build a new plant near the river"
+    assert verify(f"{before} {limit} {after}", page(f"{before} {after}")) == Match("unverified")
+    assert verify(f"{before} {after}", page(f"{before} {limit} {after}")) == Match("unverified")
+    assert verify(f"{before} {after}", page(f"{before} yesterday {after}")).status == "fuzzy"
+
+
 def test_a_statement_is_not_cut_out_of_a_word() -> None:
     assert verify("we can do so", page("so we can't do it")) == Match("unverified")
     assert verify("employees can", page("employees can't do so")) == Match("unverified")
