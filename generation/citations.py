@@ -160,11 +160,25 @@ def _says_the_same(wanted: Stream, page: Stream, run: range) -> bool:
     after = page.pieces[run.stop].text if page.words[run[-1]] in page.words[run.stop : run.stop + 1] else ""
     if (before in NEGATIONS - {"t"} and there[0].begin == 0) or after == "t":
         return False
-    whole = [telling(piece.text for piece in pieces if piece.whole) for pieces in (wanted.pieces, there)]
-    if len(there) != len(wanted.pieces) and whole[0] != whole[1]:
+    if len(there) != len(wanted.pieces) and _telling(wanted, range(len(wanted.pieces))) != _telling(page, run):
         return False
     numbers = [[piece.signs for piece in pieces if has_digit(piece.text)] for pieces in (wanted.pieces, there)]
     return all(map(_same_signs, *numbers)) and (len(numbers[0]) == len(numbers[1]) or not any(numbers[0]))
+
+
+def _telling(text: Stream, run: range) -> list[str]:
+    """The negations and number words of a run, also those that are divided at the end of a line."""
+    said: list[str] = []
+    begun = ""
+    for i in run:
+        piece, word = text.pieces[i], text.words[i]
+        alone = word not in (*text.words[max(i - 1, 0) : i], *text.words[i + 1 : i + 2])
+        if alone and not piece.whole:  # it ends in a hyphen
+            begun += piece.text
+        elif piece.whole:
+            said.append(begun + piece.text)
+            begun = ""
+    return telling(said)
 
 
 def _same_signs(quoted: str, there: str) -> bool:
@@ -203,7 +217,8 @@ def _fuzzy(wanted: Stream, page: Stream) -> list[range]:
     if window is None:
         return []
     room = len(quote) // FUZZY_WORDS + 1
-    for start in range(max(window.dest_start - room, 0), min(window.dest_end + room, len(there))):
+    starts = range(max(window.dest_start - room, 0), min(window.dest_end + room, len(there)))
+    for start in sorted(starts, key=lambda at: abs(at - window.dest_start)):
         pairs = _walk(quote, there, 0, start, len(quote) // WORDS_PER_MISREADING, len(quote) // WORDS_PER_LOSS, "")
         if pairs and all(_same_signs(wanted.pieces[i].signs, page.pieces[j].signs) for i, j in pairs if i >= 0):
             return _runs([j for _, j in pairs])
@@ -215,13 +230,13 @@ def _walk(
 ) -> list[tuple[int, int]] | None:
     """Pairs of positions from ``i`` and ``j`` on to the end of the quote; None when more than damage lies between.
 
-    ``misread`` and ``lost``: how many words may be. A word lost on one ``side`` next to one lost on the other would be
-    a word exchanged, and so would be a lost word at an end of the quote: neither is allowed.
+    ``misread`` and ``lost``: how many words may be. All are lost on one ``side``: two words lost on either would be a
+    word exchanged or moved, and so would be a lost word at an end of the quote.
     """
     pairs: list[tuple[int, int]] = []
     while i < len(quote) and j < len(there) and quote[i] == there[j]:
         pairs.append((i, j))
-        i, j, side = i + 1, j + 1, ""
+        i, j = i + 1, j + 1
     if i == len(quote):
         return pairs
     for m, n in _JOINTS:
@@ -230,7 +245,7 @@ def _walk(
         misreadings = damage(quote[i : i + m], there[j : j + n])
         if misreadings is None or misreadings > misread:
             continue
-        rest = _walk(quote, there, i + m, j + n, misread - misreadings, lost, "")
+        rest = _walk(quote, there, i + m, j + n, misread - misreadings, lost, side)
         if rest is not None:
             return [*pairs, *((-1, k) for k in range(j, j + n)), *rest]
     if lost and i and j < len(there):

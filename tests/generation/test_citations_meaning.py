@@ -69,6 +69,14 @@ def test_a_word_that_limits_is_neither_added_nor_lost(limit: str) -> None:
     assert verify(f"{before} {after}", page(f"{before} yesterday {after}")).status == "fuzzy"
 
 
+def test_neighbours_that_change_places_are_other_words() -> None:
+    texts = CONTENT_WORDS[:60]
+    for at in range(20, 30):
+        quote = texts[10:50]
+        quote[at], quote[at + 1] = quote[at + 1], quote[at]
+        assert verify(" ".join(quote), page(" ".join(texts))) == Match("unverified")
+
+
 def test_a_statement_is_not_cut_out_of_a_word() -> None:
     assert verify("we can do so", page("so we can't do it")) == Match("unverified")
     assert verify("employees can", page("employees can't do so")) == Match("unverified")
@@ -92,6 +100,7 @@ def test_an_ellipsis_hides_no_negation() -> None:
         ("the margin was – 5 percent", "the margin was -5 percent"),
         ("a third-party study", "a thirdparty study"),
         ("a nonprofit group", "a non-profit group"),
+        ("ten thou- sand boats with- out a harbour", "ten thousand boats without a harbour"),
         ("the infor- mation of com pany ofthe year", "information of company of the year"),
     ],
 )
