@@ -105,10 +105,13 @@ def stretch(rng: random.Random, text: Sequence[str], size: int = 0) -> range:
 
 # --- true quotes ----------------------------------------------------------------------------------------------------
 
-CONFUSIONS = (
-    "rn>m m>rn nn>m cl>d d>cl w>vv h>li l>1 l>i i>l i>1 t>l j>i f>t o>0 c>e e>c n>u u>n u>v v>u b>h h>b b>6 s>5 g>q q>g"
-    " z>2 a>á e>é o>ö"
-)
+CONFUSIONS = [
+    (pair[: pair.index(">")], pair[pair.index(">") + 1 :])
+    for pair in _list(
+        "rn>m m>rn nn>m cl>d d>cl w>vv h>li l>1 l>i i>l i>1 t>l j>i f>t o>0 c>e e>c n>u u>n u>v v>u b>h h>b b>6 s>5 g>q"
+        " q>g z>2 a>á e>é o>ö"
+    )
+]
 """Seen > read."""
 
 TELLING = re.compile(
@@ -118,12 +121,13 @@ TELLING = re.compile(
 )
 
 
+def can_be_misread(word: str) -> bool:
+    return word.isalpha() and any(seen in word for seen, _ in CONFUSIONS)
+
+
 def misread(rng: random.Random, word: str) -> str:
-    """The word with one shape taken for another; unchanged where none of them is in it."""
-    pairs = [pair.split(">") for pair in CONFUSIONS.split() if pair.split(">")[0] in word]
-    if not pairs:
-        return word
-    seen, read = rng.choice(pairs)
+    """The word with one shape taken for another."""
+    seen, read = rng.choice([pair for pair in CONFUSIONS if pair[0] in word])
     at = rng.choice([found.start() for found in re.finditer(re.escape(seen), word)])
     return word[:at] + read + word[at + len(seen) :]
 
@@ -132,13 +136,11 @@ def damaged(count: int, size: int = 30) -> Maker:
     """``count`` of ``size`` words misread on the page: words of letters that are neither numbers nor negations."""
 
     def make(rng: random.Random) -> Case:
-        text = babble(rng, 300)
-        while True:
+        fit: list[int] = []
+        while len(fit) < count or not fit:
+            text = babble(rng, 300)
             at = stretch(rng, text, size)
-            fit = [i for i in at if text[i].isalpha() and len(text[i]) > 3 and not TELLING.fullmatch(text[i])]
-            fit = [i for i in fit if any(pair.split(">")[0] in text[i] for pair in CONFUSIONS.split())]
-            if len(fit) >= count:
-                break
+            fit = [i for i in at if len(text[i]) > 3 and not TELLING.fullmatch(text[i]) and can_be_misread(text[i])]
         there = list(text)
         for i in rng.sample(fit, count):
             there[i] = misread(rng, text[i])
