@@ -17,6 +17,7 @@ import numpy as np
 
 from api import samples
 from folioscope.domain import Words
+from generation.alike import ALIKE
 
 PER_LINE = 11
 LINE = 0.014
@@ -115,7 +116,7 @@ CONFUSIONS = [
 """Seen > read."""
 
 TELLING = re.compile(
-    r"(?i)(no|not|non|nor|never|none|neither|nothing|without|cannot|un|one|two|three|four|five|six|seven|eight|nine|ten"
+    r"(?i)(t|no|not|non|nor|never|none|neither|nothing|without|cannot|un|one|two|three|four|five|six|seven|eight|nine|ten"
     r"|eleven|twelve|\w+teen|twenty|thirty|fou?rty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?"
     r"|zero|dozen|first|second|third|fourth|quarter|half|once|twice)"
 )
@@ -133,7 +134,10 @@ def misread(rng: random.Random, word: str) -> str:
 
 
 def damaged(count: int, size: int = 30) -> Maker:
-    """``count`` of ``size`` words misread on the page: words of letters that are neither numbers nor negations."""
+    """``count`` of ``size`` words misread on the page: words of letters that are neither numbers nor negations.
+
+    A misreading that is a word itself (lime for time) is left to `other_word`.
+    """
 
     def make(rng: random.Random) -> Case:
         fit: list[int] = []
@@ -143,7 +147,8 @@ def damaged(count: int, size: int = 30) -> Maker:
             fit = [i for i in at if len(text[i]) > 3 and not TELLING.fullmatch(text[i]) and can_be_misread(text[i])]
         there = list(text)
         for i in rng.sample(fit, count):
-            there[i] = misread(rng, text[i])
+            while {there[i].lower(), text[i].lower()} <= ALIKE or there[i] == text[i]:
+                there[i] = misread(rng, text[i])
         return Case(" ".join(text[i] for i in at), column(there), tuple(at))
 
     return make
@@ -342,6 +347,17 @@ def negated(rng: random.Random) -> Case:
     return put_in(rng, ["not", "no", "never", "without", "hardly", "neither"])
 
 
+def added(rng: random.Random) -> Case:
+    """A word that the page does not have, of those that change little."""
+    text = babble(rng, 300)
+    at = stretch(rng, text)
+    quote = [text[i] for i in at]
+    quote.insert(
+        rng.randrange(len(quote) + 1), rng.choice(["often", "quickly", "recently", "again", "together", "abroad"])
+    )
+    return Case(" ".join(quote), column(text), None)
+
+
 def limited(rng: random.Random) -> Case:
     return put_in(rng, ["only", "almost", "may", "if", "some", "less", "before", "probably", "up"])
 
@@ -373,11 +389,30 @@ OPPOSITES = [
 ]
 
 
+LOOK_ALIKE = [
+    pair.split("/")
+    for pair in _list(
+        "case/ease modem/modern clear/dear be/he bill/hill had/bad feel/feet fell/felt it/if male/mate close/dose"
+        " inferior/interior property/properly formal/format failing/falling lake/take certainly/certainty hand/band"
+    )
+]
+
+
 def opposite(rng: random.Random) -> Case:
     """One word is its opposite, however alike."""
     text = babble(rng, 300)
     at = stretch(rng, text)
     one, other = rng.sample(rng.choice(OPPOSITES), 2)
+    i = rng.choice(at[1:-1])
+    quote = [*text[at.start : i], other, *text[i : at.stop]]
+    return Case(" ".join(quote), column([*text[:i], one, *text[i:]]), None)
+
+
+def alike(rng: random.Random) -> Case:
+    """One word is another that OCR may take for it."""
+    text = babble(rng, 300)
+    at = stretch(rng, text)
+    one, other = rng.sample(rng.choice(LOOK_ALIKE), 2)
     i = rng.choice(at[1:-1])
     quote = [*text[at.start : i], other, *text[i : at.stop]]
     return Case(" ".join(quote), column([*text[:i], one, *text[i:]]), None)
@@ -435,8 +470,9 @@ def other_scripts(rng: random.Random) -> Case:
     if rng.random() < 0.5:
         case = right_to_left(rng)
         quote = case.quote.split()
-        i = rng.randrange(len(quote))
-        quote[i] = rng.choice([word for word in (ARABIC if quote[0] in ARABIC else HEBREW) if word != quote[i]])
+        i = rng.randrange(1, len(quote) - 1)
+        near = quote[max(0, i - 2) : i + 3]
+        quote[i] = rng.choice([word for word in (ARABIC if quote[0] in ARABIC else HEBREW) if word not in near])
         return Case(" ".join(quote), case.words, None)
     case = unspaced(rng)
     i = rng.randrange(len(case.quote))
@@ -449,9 +485,11 @@ ABSENT: dict[str, Maker] = {
     "one word exchanged": exchanged,
     "a negation more or less": negated,
     "a limiting word more or less": limited,
+    "an adverb more": added,
     "a number more or less": counted,
     "a digit changed": renumbered,
     "the opposite word": opposite,
+    "a word that looks like it": alike,
     "two words change places": reordered,
     "two sentences spliced": spliced,
     "another row's value": wrong_cell,
@@ -488,25 +526,28 @@ def lost(rng: random.Random) -> Case:
     return Case(" ".join(text[i] for i in at), column(there), tuple(range(at.start, at.stop - 2)))
 
 
-def alike(rng: random.Random) -> Case:
-    """One word is another that OCR takes for it."""
+def left_out(rng: random.Random) -> Case:
+    """The quote leaves out two of 30 words, any, without saying so."""
+    text = babble(rng, 300)
+    at = stretch(rng, text, 32)
+    gone = set(rng.sample(list(at[1:-1]), 2))
+    left = tuple(i for i in at if i not in gone)
+    return Case(" ".join(text[i] for i in left), column(text), left)
+
+
+def other_word(rng: random.Random) -> Case:
+    """One word of the page is misread as another word."""
     text = babble(rng, 300)
     at = stretch(rng, text, 30)
-    one, other = rng.sample(
-        rng.choice([pair.split("/") for pair in ("case/ease", "modem/modern", "clear/dear", "burn/bum")]), 2
-    )
+    seen, read = rng.sample(rng.choice(LOOK_ALIKE), 2)
     i = rng.choice(at[1:-1])
-    quote = [*text[at.start : i], other, *text[i : at.stop]]
-    return Case(" ".join(quote), column([*text[:i], one, *text[i:]]), None)
-
-
-def adverb(rng: random.Random) -> Case:
-    return put_in(rng, ["often", "quickly", "recently", "again", "together", "abroad"])
+    quote, there = [*text[:i], seen, *text[i:]], [*text[:i], read, *text[i:]]
+    return Case(" ".join(quote[at.start : at.stop + 1]), column(there), tuple(range(at.start, at.stop + 1)))
 
 
 BEYOND: dict[str, Maker] = {
+    "1 word of 31 read as another word": other_word,
     "2 words of 30, any letter wrong": any_letter,
     "2 words of 30 lost by the page": lost,
-    "absent: a word that OCR takes for it": alike,
-    "absent: an adverb more or less": adverb,
+    "2 words of 32 left out of the quote": left_out,
 }

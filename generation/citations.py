@@ -5,14 +5,14 @@ hyphenation and white space make no difference; decimal points and minus signs d
 
     exact       the quote's letters and numbers stand on the page in this order without a gap, from the beginning of a
                 word to the end of one, in reading order or along a row of a table
-    fuzzy       the same, but that the page is damaged (some words are misread as OCR misreads, or are lost) or the
-                quote leaves words out: one word in `WORDS_PER_LOSS`, or more where an ellipsis says so
+    fuzzy       the same, but that words of the page are misread as OCR misreads, one in `WORDS_PER_MISREADING` at
+                most, or that the quote leaves words out: one in `WORDS_PER_OMISSION`, or more where an ellipsis says so
     visual      the page has no words: only a person, or a model that sees, can tell
     unverified  none of these; no box
 
-A quote that says another word than the page is unverified, however alike the rest. What turns a statement round may
-neither be added, lost nor changed: negations, number words, numbers and the signs that the quote writes beside them
-(currency, per cent, greater or less). Nor may words that limit it (only, almost, may, if) be added or lost.
+A quote that says another word than the page, or one more, is unverified, however alike the rest. What turns a statement
+round may neither be left out nor changed: negations, number words, numbers, the signs that the quote writes beside them
+(currency, per cent, greater or less), and words that limit it (only, almost, may, if).
 
 Scripts written without spaces (Chinese, Japanese, Thai ...) are compared character by character, and a box then
 covers its share of the word it lies in.
@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Box, QuoteStatus, Words
-from generation.folding import NEGATIONS, Piece, Stream, damage, has_digit, may_be_lost, pieces_of, stream, telling
+from generation.folding import NEGATIONS, Piece, Stream, damage, has_digit, may_be_left_out, pieces_of, stream, telling
 from generation.layout import table_rows, visual_rows
 
 FUZZY_WORDS = 4
@@ -39,8 +39,8 @@ FUZZY_WORDS = 4
 WORDS_PER_MISREADING = 3
 """One word in so many may be misread."""
 
-WORDS_PER_LOSS = 15
-"""One word in so many may stand on the page alone or in the quote alone."""
+WORDS_PER_OMISSION = 15
+"""One word in so many may be left out of the quote without an ellipsis."""
 
 KNOWN_SHARE = 0.4
 """With fewer of the quote's words anywhere on the page, a search for damage is vain."""
@@ -219,19 +219,19 @@ def _fuzzy(wanted: Stream, page: Stream) -> list[range]:
     room = len(quote) // FUZZY_WORDS + 1
     starts = range(max(window.dest_start - room, 0), min(window.dest_end + room, len(there)))
     for start in sorted(starts, key=lambda at: abs(at - window.dest_start)):
-        pairs = _walk(quote, there, 0, start, len(quote) // WORDS_PER_MISREADING, len(quote) // WORDS_PER_LOSS, "")
+        pairs = _walk(quote, there, 0, start, len(quote) // WORDS_PER_MISREADING, len(quote) // WORDS_PER_OMISSION)
         if pairs and all(_same_signs(wanted.pieces[i].signs, page.pieces[j].signs) for i, j in pairs if i >= 0):
             return _runs([j for _, j in pairs])
     return []
 
 
 def _walk(
-    quote: Sequence[str], there: Sequence[str], i: int, j: int, misread: int, lost: int, side: str
+    quote: Sequence[str], there: Sequence[str], i: int, j: int, misread: int, left_out: int
 ) -> list[tuple[int, int]] | None:
     """Pairs of positions from ``i`` and ``j`` on to the end of the quote; None when more than damage lies between.
 
-    ``misread`` and ``lost``: how many words may be. All are lost on one ``side``: two words lost on either would be a
-    word exchanged or moved, and so would be a lost word at an end of the quote.
+    ``misread``: how many words of the page may be. ``left_out``: how many of them the quote may not have; a word that
+    it has and the page has not is always too much.
     """
     pairs: list[tuple[int, int]] = []
     while i < len(quote) and j < len(there) and quote[i] == there[j]:
@@ -245,16 +245,12 @@ def _walk(
         misreadings = damage(quote[i : i + m], there[j : j + n])
         if misreadings is None or misreadings > misread:
             continue
-        rest = _walk(quote, there, i + m, j + n, misread - misreadings, lost, side)
+        rest = _walk(quote, there, i + m, j + n, misread - misreadings, left_out)
         if rest is not None:
             return [*pairs, *((-1, k) for k in range(j, j + n)), *rest]
-    if lost and i and j < len(there):
-        for step, only, word in ((1, "quote", quote[i]), (0, "page", there[j])):
-            if side not in ("", only) or i + step == len(quote) or not may_be_lost(word):
-                continue
-            rest = _walk(quote, there, i + step, j + 1 - step, misread, lost - 1, only)
-            if rest is not None:
-                return pairs + rest
+    if left_out and i and j < len(there) and may_be_left_out(there[j]):
+        rest = _walk(quote, there, i, j + 1, misread, left_out - 1)
+        return None if rest is None else pairs + rest
     return None
 
 

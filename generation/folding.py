@@ -13,6 +13,8 @@ from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple
 
+from generation.alike import ALIKE
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -178,8 +180,8 @@ def has_digit(text: str) -> bool:
     return any(map(str.isdigit, text))
 
 
-def may_be_lost(word: str) -> bool:
-    """Whether a piece may stand on one side alone: nothing that turns a statement round, no letter of a word."""
+def may_be_left_out(word: str) -> bool:
+    """Whether a quote may do without a piece of the page: nothing that turns a statement round, no letter of a word."""
     limits = word in _TELLING or word in _LIMITING
     return not (limits or has_digit(word) or word == TURN or _UNSPACED_PIECE.match(word))
 
@@ -196,6 +198,8 @@ def damage(quoted: Sequence[str], there: Sequence[str]) -> int | None:
         return None
     if a == b:
         return 0
+    if ALIKE & (set(quoted) - set(there)) and ALIKE & (set(there) - set(quoted)):
+        return None
     return len(quoted) if _misread(a, b, max(1, len(a) // 3)) else None
 
 
