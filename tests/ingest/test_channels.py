@@ -16,6 +16,7 @@ from folioscope.errors import ChannelUnavailable, ConfigError, NotFoundError
 from folioscope.settings import Settings
 from ingest import Event, Library
 from ingest import channels as rooms
+from ingest.changes import ChannelChanges
 from retrieval import open_encoder
 
 MakePdf = Callable[..., Path]
@@ -183,7 +184,7 @@ def test_a_switch_that_a_kill_left_is_done_at_the_next_start(
         library.ingest([fruits(make_pdf)])
         library.add_channel(None, "semantic", "letters:a")
         library.backfill()
-        monkeypatch.setattr(Library, "_switch", lambda self: None)
+        monkeypatch.setattr(ChannelChanges, "switch", lambda self: None)
         library.add_channel(None, "semantic", "letters:b")
         library.backfill()
         assert stands(library)["semantic-2"] == (False, 6, 6)
