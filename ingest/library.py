@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey
-from folioscope.errors import ConfigError, DocumentNotFound, FolioscopeError, NotFoundError
+from folioscope.errors import ConfigError, DocumentNotFound, FolioscopeError, NotFoundError, Unreadable
 from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
@@ -147,6 +147,7 @@ class Library:
             CollectionPages(found.id, self.catalog),
             fusion=self.settings.fusion,
             notes=self.channels.problems(found),
+            images=self,
         )
 
     def add_channel(self, collection: str | None, name: str, encoder: str | None = None) -> ChannelEntry:
@@ -326,6 +327,19 @@ class Library:
             long_edge,
             lambda: self._painter.render(path, key.number, long_edge, row.password),
         )
+
+    def read_image(self, path: str | Path) -> NDArray[np.uint8]:
+        """An image to search with: uint8 [h, w, 3] RGB, upright, of a PDF its first page; read in a child process.
+
+        Raises `NotFoundError`, `DocumentError`.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise NotFoundError(f"There is no file {path}.", hint="Name an image, or a PDF whose first page is taken.")
+        try:
+            return self._painter.render(path, 1, PAGE_LONG_EDGE)
+        except OSError as error:
+            raise Unreadable(f"{path} can't be read: {error.strerror or error}.", hint="Check its rights.") from error
 
     def original(self, sha256: str) -> Path:
         """Where an original lies."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -23,7 +24,9 @@ def fuse(
     ``rankings``: one for each channel, best first. ``weights``: how much each channel counts, > 0. ``coverage``: the
     share (0–1) of the pages that each channel has taken in, 1 where it is not named.
 
-    A page that a channel does not list gets nothing from it. While a channel has taken in only a share of the pages, it
+    A page that a channel does not list gets nothing from it. ``normalized``: each channel's scores, as `min_max` has
+    them, are a vector over all pages; the vectors count as if all had length 1. So a channel that sets few pages apart
+    from the rest of its list decides more than one to which two hundred pages are much the same. While a channel has taken in only a share of the pages, it
     counts only for that share, and a page that it does not list may be one that it does not know: the page is credited,
     in the proportion of unknown pages, with what the channels that list it say. So nothing is pushed out by pages that
     merely were there earlier.
@@ -32,6 +35,8 @@ def fuse(
     scores = {name: score(ranking) for name, ranking in rankings.items() if ranking}
     share = {name: max(coverage.get(name, 1.0), 0.01) for name in scores}  # it lists pages, so that it has some
     weight = {name: weights[name] * share[name] for name in scores}
+    if method == "normalized":
+        weight = {name: weight[name] / _length(scores[name]) for name in scores}
     total = sum(weight.values())
 
     def fused(page: PageKey) -> float:
@@ -50,6 +55,10 @@ def min_max(ranking: Sequence[ScoredPage]) -> dict[PageKey, float]:
     if high <= low:
         return {page.key: 1.0 for page in ranking}
     return {page.key: (page.score - low) / (high - low) for page in ranking}
+
+
+def _length(scores: Mapping[PageKey, float]) -> float:
+    return math.sqrt(sum(score * score for score in scores.values()))  # at least 1: the best page's score is
 
 
 def reciprocal_rank(ranking: Sequence[ScoredPage]) -> dict[PageKey, float]:
