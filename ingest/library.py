@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey
-from folioscope.errors import ConfigError, DocumentNotFound, FolioscopeError, NotFoundError, Unreadable
+from folioscope.errors import ConfigError, DocumentError, DocumentNotFound, FolioscopeError, NotFoundError, QueryError
 from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
@@ -331,15 +331,17 @@ class Library:
     def read_image(self, path: str | Path) -> NDArray[np.uint8]:
         """An image to search with: uint8 [h, w, 3] RGB, upright, of a PDF its first page; read in a child process.
 
-        Raises `NotFoundError`, `DocumentError`.
+        Raises `NotFoundError`, and `QueryError` for what is no image.
         """
         path = Path(path)
-        if not path.exists():
+        if not path.is_file():
             raise NotFoundError(f"There is no file {path}.", hint="Name an image, or a PDF whose first page is taken.")
         try:
             return self._painter.render(path, 1, PAGE_LONG_EDGE)
         except OSError as error:
-            raise Unreadable(f"{path} can't be read: {error.strerror or error}.", hint="Check its rights.") from error
+            raise QueryError(f"{path} can't be read: {error.strerror or error}.", hint="Check its rights.") from error
+        except DocumentError as error:
+            raise QueryError(f"{path} can't be searched with: {error.message}", hint=error.hint) from error
 
     def original(self, sha256: str) -> Path:
         """Where an original lies."""

@@ -24,12 +24,14 @@ def fuse(
     ``rankings``: one for each channel, best first. ``weights``: how much each channel counts, > 0. ``coverage``: the
     share (0–1) of the pages that each channel has taken in, 1 where it is not named.
 
-    A page that a channel does not list gets nothing from it. ``normalized``: each channel's scores, as `min_max` has
-    them, are a vector over all pages; the vectors count as if all had length 1. So a channel that sets few pages apart
-    from the rest of its list decides more than one to which two hundred pages are much the same. While a channel has taken in only a share of the pages, it
+    A page that a channel does not list gets nothing from it. While a channel has taken in only a share of the pages, it
     counts only for that share, and a page that it does not list may be one that it does not know: the page is credited,
     in the proportion of unknown pages, with what the channels that list it say. So nothing is pushed out by pages that
     merely were there earlier.
+
+    ``normalized``: each channel's scores, as `min_max` has them, are a vector over all pages, and the vectors count as
+    if all had length 1. So a channel that sets few pages apart from the rest of its list decides more than one to which
+    two hundred pages are much the same (docs/experiments.md).
     """
     score = min_max if method == "normalized" else reciprocal_rank
     scores = {name: score(ranking) for name, ranking in rankings.items() if ranking}

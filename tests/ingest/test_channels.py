@@ -18,6 +18,7 @@ from ingest import Event, Library
 from ingest import channels as rooms
 from ingest.changes import ChannelChanges
 from retrieval import open_encoder
+from retrieval.encoders import settled
 
 MakePdf = Callable[..., Path]
 
@@ -351,3 +352,14 @@ def test_the_channels_of_a_new_collection_are_named_at_ingest(library: Library, 
     assert [entry.name for entry in library.collection("words").channels] == ["lexical", "semantic"]
     with pytest.raises(ConfigError, match=r"without the channel visual.*channels add visual -c words"):
         library.ingest([path], collection="words", channels=["visual"])
+
+
+def test_a_folder_is_written_down_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "models")
+    full = tmp_path / "models" / "tiny"
+    assert settled("colpali:tiny") == f"colpali:{full}"
+    assert settled("clip:local-dir:tiny") == f"clip:{full}"
+    (tmp_path / "models" / "auto").mkdir()
+    for spec in ("colpali:org/model", "semantic:auto", "lexical", "vllm:http://host:1#tiny", "clip:"):
+        assert settled(spec) == spec
