@@ -29,7 +29,7 @@ from ingest import Library
 from retrieval.fusion import fuse
 from retrieval.retriever import Retriever
 
-QUALITIES = (1.0, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
+QUALITIES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
 DRAWS, LISTED = 5, 200
 METHODS = ("normalized", "rrf")
 Ranking = list[ScoredPage]
@@ -117,7 +117,8 @@ def main() -> None:
         for q in asked
     ]
     results = {str(quality): measured(rankings, golds, pages, quality) for quality in QUALITIES}
-    figures = {"results": results, "questions": len(asked), "pages": len(pages), "draws": DRAWS, "ocr": "off"}
+    figures = {"results": results, "questions": len(asked), "pages": len(pages), "draws": DRAWS}
+    figures["text"] = "as in the data folder" if given.data else "without OCR"
     show(figures, given.json, partial(print_table, results))
 
 

@@ -6,7 +6,7 @@ An encoder or an index is plugged in by writing a class with these members; noth
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,15 @@ class Encoder(Protocol):
 
     def encode_query(self, query: str) -> Vector | None:
         """None when the query has nothing that the channel understands (only stop words, say)."""
+        ...
+
+
+@runtime_checkable
+class ImageQueries(Protocol):
+    """What an `Encoder` can be besides: one that finds pages which look like a given image."""
+
+    def encode_image_query(self, image: NDArray[np.uint8]) -> Vector:
+        """uint8 [height, width, 3] RGB, upright, of any size -> what its pages are compared with."""
         ...
 
 

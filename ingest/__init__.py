@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ingest.library import Library, Outcome, Report
+    from ingest.intake import Outcome, Report
+    from ingest.library import Library
     from ingest.pipeline import Event
 
 __all__ = ["Event", "Library", "Outcome", "Report"]
 
+_ROOMS = {"Event": "pipeline", "Library": "library", "Outcome": "intake", "Report": "intake"}
+
 
 def __getattr__(name: str) -> Any:
     # At first use: the child processes import this package too, and need neither database nor indexes.
-    if name in __all__:
-        from ingest import library
-
-        return getattr(library, name)
+    if name in _ROOMS:
+        return getattr(importlib.import_module(f"ingest.{_ROOMS[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,6 +19,7 @@ from folioscope.settings import ChannelName, Settings
 from ingest.catalog import Catalog, Collection
 from ingest.recipes import ChannelEntry
 from retrieval import Channel, erase_index, index_exists, open_encoder, open_index, reads_images
+from retrieval.encoders import settled
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Channels:
             "visual": self._settings.visual_model,
             "image": self._settings.image_model,
         }
-        return chosen.get(name, name)
+        return settled(chosen.get(name, name))
 
     # --- opening ----------------------------------------------------------------------------------------------------
 

@@ -11,24 +11,25 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey, Problem
-from folioscope.errors import ConfigError, DocumentError, DocumentNotFound, FolioscopeError, NotFoundError, Unreadable
+from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey
+from folioscope.errors import ConfigError, DocumentError, DocumentNotFound, FolioscopeError, NotFoundError, QueryError
 from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
+from ingest.changes import ChannelChanges, named_entries
 from ingest.channels import Channels, ChannelStatus
 from ingest.database import Database
 from ingest.discover import discover
 from ingest.files import Files
 from ingest.folder import DataFolder
+from ingest.intake import Intake, Outcome, Report, name
 from ingest.page_store import CollectionPages
 from ingest.pipeline import CANCELLED, Event, Pipeline
 from ingest.recipes import ChannelEntry
@@ -43,45 +44,6 @@ PAGE_LONG_EDGE = 1400  # pixels; sharp on a laptop's screen, about 120 dpi on A4
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Event], None]
-OutcomeStatus = Literal["ready", "failed", "duplicate", "cancelled", "queued"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one file: ``queued`` when the process was asked to stop before it was done."""
-
-    filename: str
-    source: str
-    status: OutcomeStatus
-    document_id: str = ""
-    version: int = 0
-    pages: int = 0
-    page_problems: int = 0
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an ingest did, a row for each file handed in. ``skipped``: files in folders that are no documents."""
-
-    job: str
-    outcomes: tuple[Outcome, ...]
-    skipped: int = 0
-
-    @property
-    def failed(self) -> tuple[Outcome, ...]:
-        """The files that could not be taken in."""
-        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
-
-
-def readable(path: Path) -> str:
-    """A path as text that any database and terminal takes: bytes that are no UTF-8 are spelt out."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def name(path: Path) -> str:
-    """A file's name, in the same way."""
-    return readable(Path(path.name))
 
 
 class Library:
@@ -112,11 +74,12 @@ class Library:
         self._painter = Sandbox(limits, Ocr("off"), workers=1)  # page images never wait behind documents being read
         self.drawing_sandbox = Sandbox(limits, Ocr("off"), workers=1)  # nor do the images that encoders look at
         self.channels = Channels(self.folder / "indexes", self.catalog, settings)
+        self._changes = ChannelChanges(self.catalog, self.channels)
         self.pipeline = Pipeline(self)
         self._jobs: Jobs | None = None
         self._listeners: list[Listener] = []
         self._guard = threading.Lock()  # an original is stored or removed by one thread at a time
-        self._changing = threading.RLock()  # channels come and go by one thread at a time
+        self._intake = Intake(self.catalog, self.files, self._guard, self.emit, self._read)
         self.channels.tidy()
         self._sweep()
 
@@ -184,6 +147,7 @@ class Library:
             CollectionPages(found.id, self.catalog),
             fusion=self.settings.fusion,
             notes=self.channels.problems(found),
+            images=self,
         )
 
     def add_channel(self, collection: str | None, name: str, encoder: str | None = None) -> ChannelEntry:
@@ -195,63 +159,17 @@ class Library:
         Raises `ConfigError` where the collection has the channel with that encoder or is switching already, or where
         documents must be read first; `ChannelUnavailable`, `CollectionNotFound`.
         """
-        default = self.channels.default_encoder(name)
-        spec = encoder or default
-        fingerprint = self.channels.proven(spec).fingerprint
-        with self._changing:
-            target = self.collection(collection)
-            same = [entry for entry in target.channels if entry.name == name]
-            self._check_switch(target, same, spec, fingerprint)
-            entry = ChannelEntry(self.channels.free_key(target, name), name, spec, active=not same)
-            self.catalog.recipes.add(target.id, entry)
-            self.channels.join(target.id, entry)
-        self._switch()  # at once where there is no page to take in
+        entry = self._changes.add(self.collection(collection).id, name, encoder)
         if self._jobs is not None:
             self._jobs.reconcile()
         return entry
-
-    def _check_switch(self, target: Collection, same: Sequence[ChannelEntry], spec: str, fingerprint: object) -> None:
-        opened = self.channels.of(target.id)
-        for entry in same:
-            if entry.encoder == spec or (entry.key in opened and opened[entry.key].encoder.fingerprint == fingerprint):
-                raise ConfigError(
-                    f"The collection {target.name!r} has the {entry.name} channel with {entry.encoder} already.",
-                    hint="`folioscope channels status` shows how far it is.",
-                )
-        for entry in same:
-            if not entry.active:
-                raise ConfigError(
-                    f"The {entry.name} channel of {target.name!r} is being switched to {entry.encoder} already.",
-                    hint=f"Wait for it, or cancel it with `folioscope channels rm {entry.key}`.",
-                )
 
     def remove_channel(self, collection: str | None, name: str) -> list[ChannelEntry]:
         """Remove a channel with its index, or, named by its key, one that is being built; returns what went.
 
         Raises `NotFoundError`, and `ConfigError` where nothing would be left to search with.
         """
-        with self._changing:
-            target = self.collection(collection)
-            going = self._entries(target, name)
-            if not any(entry.active for entry in target.channels if entry not in going):
-                raise ConfigError(
-                    f"{name} is the last channel of the collection {target.name!r}.", hint="Add another one first."
-                )
-            keys = [entry.key for entry in going]
-            self.catalog.recipes.remove(target.id, keys)
-            self.channels.retire(target.id, keys)
-        return going
-
-    def _entries(self, target: Collection, name: str) -> list[ChannelEntry]:
-        """The one that is being built with that key; else all of that channel."""
-        named = [entry for entry in target.channels if name in (entry.key, entry.name)]
-        if not named:
-            keys = ", ".join(entry.key for entry in target.channels)
-            raise NotFoundError(
-                f"The collection {target.name!r} has no channel {name!r}.", hint=f"Its channels: {keys}."
-            )
-        built = [entry for entry in named if entry.key == name and not entry.active]
-        return built or [entry for entry in target.channels if entry.name in {found.name for found in named}]
+        return self._changes.remove(self.collection(collection).id, name)
 
     def backfill(self, collection: str | None = None, name: str | None = None) -> None:
         """Go on until the collection's channels, or one of them, have every page that they can have here.
@@ -259,7 +177,7 @@ class Library:
         Channels that could not be used are tried again. Returns early when `stop` was called. Raises `NotFoundError`.
         """
         target = self.collection(collection)
-        keys = {entry.key for entry in (self._entries(target, name) if name else target.channels)}
+        keys = {entry.key for entry in (named_entries(target, name) if name else target.channels)}
         self.channels.retry(target.id)
         jobs = self._start_jobs()
         jobs.reconcile()
@@ -270,22 +188,11 @@ class Library:
                 )
             )
         )
-        self._switch()
+        self._changes.switch()
 
     def channel_status(self, collection: str | None = None) -> list[ChannelStatus]:
         """Each channel of a collection, those that are being built included."""
         return self.channels.status(self.collection(collection))
-
-    def _switch(self) -> None:
-        """Search what has every page now in place of what it was built to replace."""
-        with self._changing:
-            for collection in self.catalog.collections():
-                for entry in collection.channels:
-                    if entry.active or entry.key not in self.channels.of(collection.id):
-                        continue
-                    replaced = self.catalog.recipes.activate(collection.id, entry)
-                    if replaced is not None:
-                        self.channels.retire(collection.id, replaced)
 
     # --- taking documents in ----------------------------------------------------------------------------------------
 
@@ -316,7 +223,7 @@ class Library:
         job = self.catalog.create_job("ingest", target.id)
         jobs = self._start_jobs()
         registered = [
-            self._take(path, target, job, password=password, metadata=metadata)
+            (path, self._intake.take(path, target, job, password=password, metadata=metadata))
             for path in found.files
             if not self.pipeline.stopping
         ]
@@ -330,7 +237,7 @@ class Library:
         jobs.wait(lambda: not versions.intersection(self.catalog.outstanding_versions()))
         if channels:
             jobs.wait(lambda: not any(fill[:2] in versions for fill in self.pipeline.pending_fills()))
-        return tuple(self._outcome(*entry) for entry in registered)
+        return tuple(self._intake.outcome(*entry) for entry in registered)
 
     def reingest(
         self,
@@ -351,24 +258,10 @@ class Library:
                 )
         job = self.catalog.create_job("reingest", target.id)
         jobs = self._start_jobs()
-        registered = [(Path(document.source), self._again(document, target, job, password)) for document in documents]
+        registered = [
+            (Path(document.source), self._intake.again(document, target, job, password)) for document in documents
+        ]
         return Report(job, self._wait(jobs, registered, wait))
-
-    def _again(self, document: Document, collection: Collection, job: str, password: str | None) -> Registered:
-        old = self.catalog.version(document.id, document.version)
-        entry = self.catalog.register(
-            collection,
-            job,
-            filename=document.filename,
-            source=document.source,
-            sha256=document.sha256,
-            size=self.files.path(document.sha256).stat().st_size,
-            password=password or (old.password if old else None),
-            again=True,
-        )
-        self.emit(Event("queued", entry.document_id, document.filename, entry.version))
-        self._start_jobs().read(entry.document_id, entry.version)
-        return entry
 
     def run_outstanding(self) -> None:
         """Go on with whatever earlier calls left, channels included, and return when nothing is left."""
@@ -378,60 +271,7 @@ class Library:
 
     def _wait_for_channels(self, jobs: Jobs) -> None:
         jobs.wait(lambda: not self.pipeline.pending_fills())
-        self._switch()
-
-    def _take(
-        self, path: Path, collection: Collection, job: str, *, password: str | None, metadata: Metadata | None
-    ) -> tuple[Path, Registered]:
-        source = readable(path.absolute())
-        try:
-            with self._guard:
-                sha256, size = self.files.put(path)
-                entry = self.catalog.register(
-                    collection,
-                    job,
-                    filename=name(path),
-                    source=source,
-                    sha256=sha256,
-                    size=size,
-                    password=password,
-                    metadata=metadata,
-                )
-        except (OSError, DocumentError) as error:
-            if isinstance(error, OSError):
-                error = Unreadable(f"{path} can't be read: {error.strerror or error}.", hint="Check its rights.")
-            problem = Problem(error.code, str(error))
-            entry = self.catalog.register(collection, job, filename=name(path), source=source, sha256=None, size=0)
-            self.catalog.failed(entry.document_id, entry.version, problem)
-            self.emit(Event("failed", entry.document_id, name(path), entry.version, problem=problem))
-            return path, entry
-        if not entry.duplicate:
-            self.emit(Event("queued", entry.document_id, name(path), entry.version))
-            self._start_jobs().read(entry.document_id, entry.version)
-        return path, entry
-
-    def _outcome(self, path: Path, entry: Registered) -> Outcome:
-        row = self.catalog.version(entry.document_id, entry.version)
-        problem = row.problem if row else CANCELLED
-        status: OutcomeStatus = "ready"
-        if row is None or problem == CANCELLED:
-            status = "cancelled"
-        elif row.outstanding:
-            status = "queued"
-        elif row.status == "failed":
-            status = "failed"
-        elif entry.duplicate:
-            status = "duplicate"
-        return Outcome(
-            filename=name(path),
-            source=str(path),
-            status=status,
-            document_id=entry.document_id,
-            version=entry.version,
-            pages=row.pages if row and status != "failed" else 0,
-            page_problems=row.page_problems if row else 0,
-            problem=problem,
-        )
+        self._changes.switch()
 
     # --- documents --------------------------------------------------------------------------------------------------
 
@@ -467,7 +307,7 @@ class Library:
             except FolioscopeError as error:
                 log.warning("%s could not be removed wholly: %s", document, error)
         try:
-            self._switch()
+            self._changes.switch()
         except FolioscopeError as error:
             log.warning("a channel that is complete could not take over: %s", error)
 
@@ -487,6 +327,21 @@ class Library:
             long_edge,
             lambda: self._painter.render(path, key.number, long_edge, row.password),
         )
+
+    def read_image(self, path: str | Path) -> NDArray[np.uint8]:
+        """An image to search with: uint8 [h, w, 3] RGB, upright, of a PDF its first page; read in a child process.
+
+        Raises `NotFoundError`, and `QueryError` for what is no image.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise NotFoundError(f"There is no file {path}.", hint="Name an image, or a PDF whose first page is taken.")
+        try:
+            return self._painter.render(path, 1, PAGE_LONG_EDGE)
+        except OSError as error:
+            raise QueryError(f"{path} can't be read: {error.strerror or error}.", hint="Check its rights.") from error
+        except DocumentError as error:
+            raise QueryError(f"{path} can't be searched with: {error.message}", hint=error.hint) from error
 
     def original(self, sha256: str) -> Path:
         """Where an original lies."""
@@ -529,6 +384,9 @@ class Library:
     def stop(self) -> None:
         """Leave off after the current pages; a running `ingest` returns. Safe in a signal handler."""
         self.pipeline.stop()
+
+    def _read(self, document_id: str, version: int) -> None:
+        self._start_jobs().read(document_id, version)
 
     def _start_jobs(self) -> Jobs:
         if self._jobs is not None and self.pipeline.stopping:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from folioscope.domain import Metadata, PageInput, PageKey, ScoredPage, Vector, Where
 from folioscope.errors import FingerprintMismatch
-from folioscope.ports import Encoder, PageIndex
+from folioscope.ports import Encoder, ImageQueries, PageIndex
 
 
 class Channel:
@@ -42,8 +45,22 @@ class Channel:
 
     def search(self, query: str, limit: int, where: Where | None = None) -> list[ScoredPage]:
         """The nearest pages, best first, at most ``limit``; none when the query says nothing to this channel."""
-        vector = self.encoder.encode_query(query)
+        vector = self.question(query)
         return [] if vector is None else self.index.search(vector, limit, where)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it can be asked with an image."""
+        return isinstance(self.encoder, ImageQueries)
+
+    def question(self, query: str, image: NDArray[np.uint8] | None = None) -> Vector | None:
+        """What the index is searched with: the image, if the channel takes one, else the words.
+
+        ``image``: uint8 [height, width, 3] RGB. None when the words say nothing to this channel.
+        """
+        if image is not None and isinstance(self.encoder, ImageQueries):
+            return self.encoder.encode_image_query(image)
+        return self.encoder.encode_query(query)
 
     def delete(self, document_id: str, version: int | None = None) -> None:
         """Remove a document's pages, of one version or of all. Durable after `flush`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -27,11 +28,17 @@ def fuse(
     counts only for that share, and a page that it does not list may be one that it does not know: the page is credited,
     in the proportion of unknown pages, with what the channels that list it say. So nothing is pushed out by pages that
     merely were there earlier.
+
+    ``normalized``: each channel's scores, as `min_max` has them, are a vector over all pages, and the vectors count as
+    if all had length 1. So a channel that sets few pages apart from the rest of its list decides more than one to which
+    two hundred pages are much the same (docs/experiments.md).
     """
     score = min_max if method == "normalized" else reciprocal_rank
     scores = {name: score(ranking) for name, ranking in rankings.items() if ranking}
     share = {name: max(coverage.get(name, 1.0), 0.01) for name in scores}  # it lists pages, so that it has some
     weight = {name: weights[name] * share[name] for name in scores}
+    if method == "normalized":
+        weight = {name: weight[name] / _length(scores[name]) for name in scores}
     total = sum(weight.values())
 
     def fused(page: PageKey) -> float:
@@ -50,6 +57,10 @@ def min_max(ranking: Sequence[ScoredPage]) -> dict[PageKey, float]:
     if high <= low:
         return {page.key: 1.0 for page in ranking}
     return {page.key: (page.score - low) / (high - low) for page in ranking}
+
+
+def _length(scores: Mapping[PageKey, float]) -> float:
+    return math.sqrt(sum(score * score for score in scores.values()))  # at least 1: the best page's score is
 
 
 def reciprocal_rank(ranking: Sequence[ScoredPage]) -> dict[PageKey, float]:

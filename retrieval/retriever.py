@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from folioscope.domain import (
     ChannelScore,
     DocumentRef,
@@ -19,15 +22,18 @@ from folioscope.domain import (
     PageKey,
     ScoredPage,
     SearchResult,
+    Vector,
     Where,
     Words,
 )
-from folioscope.errors import ChannelUnavailable, QueryError
-from folioscope.ports import Analyzer, PageStore
+from folioscope.errors import ChannelUnavailable, ConfigError, NotFoundError, QueryError
+from folioscope.ports import Analyzer, PageImages, PageIndex, PageStore
 from retrieval.channel import Channel
 from retrieval.encoders import analyzer as lexical_analyzer
 from retrieval.fusion import fuse
 from retrieval.regions import snippet, text_regions
+from retrieval.similarity import SimilarityMap, page_map, shows_where
+from retrieval.similarity import regions as similarity_regions
 
 
 class Retriever:
@@ -36,6 +42,7 @@ class Retriever:
     ``channels``: by name; where they may change, what is called at each search for those that there are now.
     ``fusion`` and ``weights`` (> 0; 1 for a channel that is not named) are handed to `fuse`. ``candidates``: pages
     asked of each channel. ``notes``: for each channel that the collection wants and that can't be used, the reason.
+    ``images``: draws the pages that similarity maps are made of.
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class Retriever:
         weights: Mapping[str, float] | None = None,
         candidates: int = 200,
         notes: Mapping[str, str] | None = None,
+        images: PageImages | None = None,
     ) -> None:
         self._channels = channels if callable(channels) else lambda: channels
         self._pages = pages
@@ -56,32 +64,41 @@ class Retriever:
         self._weights = weights or {}
         self._candidates = candidates
         self._notes = notes or {}
+        self._images = images
 
     def search(
         self,
-        query: str,
+        query: str = "",
         k: int = 5,
         where: Where | None = None,
         channels: Sequence[str] | None = None,
         regions: bool = True,
+        *,
+        image: NDArray[np.uint8] | None = None,
+        similarity: bool = False,
     ) -> SearchResult:
         """The ``k`` best pages, best first, of documents that exist and in their current version.
 
         ``channels``: only these; a channel that can't be used is then an error, else it is left out and noted.
-        ``regions``: whether hits get regions and a snippet. Timings: milliseconds for each channel, ``fuse``,
-        ``regions``, ``total``. Raises `QueryError`, `ChannelUnavailable` when no channel is left.
+        ``regions``: whether hits get regions and a snippet. ``image``: uint8 [height, width, 3] RGB, upright: channels
+        that can look for pages like it do so, the others go by ``query``, which may then be empty. ``similarity``:
+        whether hits of the visual channel get regions of similarity, too; a page is drawn for each. Timings:
+        milliseconds for each channel, ``fuse``, ``regions``, ``similarity``, ``total``. Raises `QueryError`,
+        `ChannelUnavailable` when no channel is left.
         """
-        _check(query, k)
+        _check(query, image, k)
         timings: dict[str, float] = {}
         with _timed(timings, "total"):
             documents: dict[str, DocumentRef | None] = {}
             rankings: dict[str, list[ScoredPage]] = {}
             usable = self._channels()  # held, so that one that is replaced meanwhile lasts until this search is over
             notes = {name: reason for name, reason in self._notes.items() if name not in usable}
-            for name in self._chosen(usable, channels):
+            seeing = self._shows_where(usable, query) if similarity else None
+            for name in self._asked(usable, channels, query, image, notes):
                 with _timed(timings, name):
                     try:
-                        rankings[name] = self._rank(usable[name], query, k, where, documents)
+                        question = usable[name].question(query, image)
+                        rankings[name] = self._rank(usable[name].index, question, k, where, documents)
                     except ChannelUnavailable as error:
                         if channels is not None:
                             raise
@@ -100,8 +117,19 @@ class Retriever:
             if regions:
                 with _timed(timings, "regions"):
                     hits = self._illustrated(hits, query)
+            if seeing is not None:
+                with _timed(timings, "similarity"):
+                    hits = [self._seen(hit, seeing, query) for hit in hits]
         left_out = [f"The {name} channel was left out: {reason}" for name, reason in notes.items()]
         return SearchResult(query, tuple(hits), timings, coverage, tuple(left_out) if channels is None else ())
+
+    def similarity_map(self, key: PageKey, query: str) -> SimilarityMap:
+        """Where on this page the visual channel sees the question's words, whether the page was found or not.
+
+        Raises `QueryError` where no channel can say so, or for an empty question; `NotFoundError` for a page that is
+        not there.
+        """
+        return page_map(self._shows_where(self._channels(), query), key, query, self._drawing())
 
     def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
         """The words of pages that were found; a page that is gone is missing."""
@@ -119,18 +147,44 @@ class Retriever:
             raise QueryError(f"There is no channel {name!r} in this collection.", hint=f"Its channels: {known}.")
         return dict.fromkeys(channels)
 
+    def _asked(
+        self,
+        usable: Mapping[str, Channel],
+        channels: Sequence[str] | None,
+        query: str,
+        image: NDArray[np.uint8] | None,
+        notes: dict[str, str],
+    ) -> Sequence[str]:
+        """The channels to search; completes ``notes`` where an image alone leaves some out."""
+        chosen = list(self._chosen(usable, channels))
+        if image is None:
+            return chosen
+        seeing = [name for name in chosen if usable[name].takes_images]
+        if not seeing:
+            raise QueryError(
+                f"None of these channels can be asked with an image: {', '.join(chosen) or 'none'}.",
+                hint=f"`folioscope channels add image` gives a collection one. {' '.join(notes.values())}".strip(),
+            )
+        if query.strip():
+            return chosen
+        blind = [name for name in chosen if name not in seeing]
+        if blind and channels is not None:
+            raise QueryError(f"The {blind[0]} channel needs words.", hint="Ask with words beside the image.")
+        notes |= dict.fromkeys(blind, "it needs words, and an image alone was given.")
+        return seeing
+
     def _rank(
         self,
-        channel: Channel,
-        query: str,
+        index: PageIndex,
+        question: Vector | None,
         k: int,
         where: Where | None,
         documents: dict[str, DocumentRef | None],
     ) -> list[ScoredPage]:
-        """The channel's candidates that may be shown, at least ``k`` where it has so many; completes ``documents``."""
+        """The index's candidates that may be shown, at least ``k`` where it has so many; completes ``documents``."""
         limit = max(k, self._candidates)
-        while True:
-            found = channel.search(query, limit, where)
+        while question is not None:
+            found = index.search(question, limit, where)
             if unknown := {page.key.document_id for page in found} - documents.keys():
                 current = self._pages.current(unknown)
                 documents |= {document: current.get(document) for document in unknown}
@@ -138,6 +192,32 @@ class Retriever:
             if len(shown) >= k or len(found) < limit:
                 return shown
             limit *= 4
+        return []  # the question says nothing to this channel
+
+    def _shows_where(self, usable: Mapping[str, Channel], query: str) -> Channel:
+        if not query.strip():
+            raise QueryError("Only words can be shown on a page.", hint="Ask with at least one word.")
+        for channel in usable.values():
+            if shows_where(channel):
+                return channel
+        raise QueryError(
+            f"None of these channels can say where it saw a word: {', '.join(usable) or 'none'}.",
+            hint=f"`folioscope channels add visual` gives a collection one. {self._notes.get('visual', '')}".strip(),
+        )
+
+    def _drawing(self) -> PageImages:
+        if self._images is None:
+            raise ConfigError("Similarity maps need page images.", hint="Give the retriever images.")
+        return self._images
+
+    def _seen(self, hit: PageHit, channel: Channel, query: str) -> PageHit:
+        if channel.name not in hit.scores:
+            return hit
+        try:
+            found = page_map(channel, hit.key, query, self._drawing())
+        except NotFoundError:
+            return hit  # deleted meanwhile
+        return replace(hit, regions=(*hit.regions, *similarity_regions(found)))
 
     def _illustrated(self, hits: Sequence[PageHit], query: str) -> list[PageHit]:
         words = self._pages.words([hit.key for hit in hits])
@@ -151,9 +231,14 @@ class Retriever:
         )
 
 
-def _check(query: str, k: int) -> None:
-    if not query.strip():
+def _check(query: str, image: NDArray[np.uint8] | None, k: int) -> None:
+    if image is None and not query.strip():
         raise QueryError("The question is empty.", hint="Ask with at least one word.")
+    if image is not None and (image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size):
+        raise QueryError(
+            f"A query image is uint8 [height, width, 3], this is {image.dtype} {list(image.shape)}.",
+            hint="`Library.read_image` makes one of a file.",
+        )
     if k < 1:
         raise QueryError(f"{k} pages were asked for.", hint="Ask for at least 1.")
 

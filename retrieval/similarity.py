@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from folioscope.domain import Box, Region
+from folioscope.domain import Box, PageKey, Region
+from folioscope.errors import QueryError
+from folioscope.ports import PageImages
+from retrieval.channel import Channel
 from retrieval.encoders.colpali import ColPaliEncoder, PageVectors
 
 # Cells at least this far up from the page's lowest similarity to its highest count as found. Chosen by eye.
@@ -42,6 +45,23 @@ class SimilarityMap:
         chosen = self.asked if self.asked.any() else np.ones_like(self.asked)
         return np.asarray(self.grid[chosen].max(axis=0), np.float32)
 
+    def of(self, word: str) -> SimilarityMap:
+        """The map of one word, or several that follow each other, of the question: of the tokens that spell it.
+
+        Raises `QueryError` where the question does not have it.
+        """
+        asked = np.flatnonzero(self.asked)
+        parts = [_letters(self.tokens[place]) for place in asked]
+        start, wanted = "".join(parts).find(_letters(word)), _letters(word)
+        if start < 0 or not wanted:
+            tokens = ", ".join(repr(self.tokens[place].strip()) for place in asked)
+            raise QueryError(f"The question has no {word!r}.", hint=f"The model reads it as {tokens or 'nothing'}.")
+        ends = np.cumsum([len(part) for part in parts])
+        begins = ends - [len(part) for part in parts]
+        chosen = np.zeros_like(self.asked)
+        chosen[asked[(begins < start + len(wanted)) & (ends > start)]] = True
+        return SimilarityMap(self.tokens, chosen, self.grid)
+
     @property
     def heat(self) -> NDArray[np.float32]:
         """`strongest`, stretched from 0 (the page's lowest) to 1 (its highest); all 0 where it is even."""
@@ -60,6 +80,27 @@ def similarity(encoder: ColPaliEncoder, query: str, page: NDArray[np.uint8] | Pa
     cells = patch_grid(seen.boxes)  # [rows, cols]
     scores = asked.vectors @ seen.vectors[cells.ravel()].T  # [tokens, rows * cols]
     return SimilarityMap(asked.tokens, asked.asked, scores.reshape(-1, *cells.shape))
+
+
+def shows_where(channel: Channel) -> bool:
+    """Whether the channel's pages have similarity maps."""
+    return isinstance(channel.encoder, ColPaliEncoder)
+
+
+def page_map(channel: Channel, key: PageKey, query: str, images: PageImages) -> SimilarityMap:
+    """The map of one page of a channel that `shows_where`.
+
+    From the page's stored vectors; from its image, encoded anew, where the index lacks it or has it in another number
+    of vectors. Raises as ``images`` does.
+    """
+    encoder = channel.encoder
+    assert isinstance(encoder, ColPaliEncoder)
+    image = images.image(key, encoder.long_edge)
+    boxes = encoder.patch_boxes(*image.shape[:2])
+    stored = channel.index.vectors([key]).get(key)
+    if isinstance(stored, np.ndarray) and len(stored) == len(boxes):
+        return similarity(encoder, query, PageVectors(stored, boxes))
+    return similarity(encoder, query, image)
 
 
 def patch_grid(boxes: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -87,20 +128,29 @@ def regions(found: SimilarityMap, k: int = 5) -> tuple[Region, ...]:
     return tuple(sorted(made, key=lambda region: (-region.score, region.box))[:k])
 
 
-def overlay(page: NDArray[np.uint8], found: SimilarityMap) -> bytes:
-    """The page in grey with the map over it in blue and orchid, as a PNG of the page's size.
-
-    ``page``: uint8 [h, w, 3].
-    """
+def painted(page: NDArray[np.uint8], found: SimilarityMap) -> NDArray[np.uint8]:
+    """The page, uint8 [h, w, 3], in grey with the map over it in blue and orchid."""
     from PIL import Image
 
     height, width = page.shape[:2]
     grey = np.asarray(Image.fromarray(page).convert("L"), np.float32)[..., None]  # [h, w, 1]
     smooth = Image.fromarray(found.heat).resize((width, height), Image.Resampling.BILINEAR)
     colours = _heat_colours(np.asarray(smooth))  # [h, w, 3]
+    return (grey / 255 * colours).astype(np.uint8)
+
+
+def overlay(page: NDArray[np.uint8], found: SimilarityMap) -> bytes:
+    """`painted` as a PNG of the page's size."""
+    from PIL import Image
+
     picture = io.BytesIO()
-    Image.fromarray((grey / 255 * colours).astype(np.uint8)).save(picture, "PNG")
+    Image.fromarray(painted(page, found)).save(picture, "PNG")
     return picture.getvalue()
+
+
+def _letters(text: str) -> str:
+    """Some tokenizers give the space before a word to its first token, some to none."""
+    return "".join(text.split()).casefold()
 
 
 def _heat_colours(heat: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,8 +28,14 @@ from api.cli.options import (
 from api.cli.output import say
 
 if TYPE_CHECKING:
-    from folioscope.domain import Answer, Box, PageKey, SearchResult, Where
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from folioscope.domain import Answer, Box, PageHit, PageKey, SearchResult, Where
     from ingest import Library
+    from retrieval import Retriever
+
+    Painter = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]  # a page's image -> the same, highlighted
 
 FILES = "files"
 """The collection of `ask QUESTION FILE…`: kept, so that the second question about a file is answered at once."""
@@ -42,7 +49,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def search(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words or a question.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words or a question.")] = "",
+    image: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Find pages that look like this image (or a PDF's first page)."),
+    ] = None,
     collection: CollectionName = None,
     top_k: TopK = None,
     document: Document = None,
@@ -53,19 +64,55 @@ def search(
     data_dir: DataDir = None,
     save_image: SaveImage = None,
     open_image: OpenImage = False,
+    heat: Annotated[
+        bool, typer.Option("--heat", help="Show where the visual channel saw the question, not its words.")
+    ] = False,
+    word: Annotated[
+        str | None, typer.Option(metavar="WORD", help="With --heat, on the image: this word of the question alone.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the pages that matter to a question."""
+    """Find the pages that matter to a question, that look like an image, or both."""
+    if not query and image is None:
+        raise typer.BadParameter("give a QUERY, an --image, or both")
+    if heat and not (save_image or open_image or as_json):
+        raise typer.BadParameter("--heat is shown by --save-image, --open-image and --json")
+    if word is not None and not heat:
+        raise typer.BadParameter("--word chooses what --heat shows")
     with open_library(data_dir, top_k=top_k) as library:
         retriever = library.retriever(collection)
-        where = _where(library, collection, document, meta)
-        result = retriever.search(query, k=library.settings.top_k, where=where, channels=channel)
+        result = retriever.search(
+            query,
+            k=library.settings.top_k,
+            where=_where(library, collection, document, meta),
+            channels=channel,
+            image=None if image is None else library.read_image(image),
+            similarity=heat,
+        )
         if as_json:
             output.json_document(output.search_json(result))
         else:
             _show_hits(result)
-        pages = [(hit.key, [region.box for region in hit.regions]) for hit in result.hits[:1]]
+        pages = [
+            (hit.key, partial(_heated, retriever, hit.key, query, word) if heat else _marker(hit))
+            for hit in result.hits[:1]
+        ]
         _images(library, pages, save_image, open_image)
+
+
+def _marker(hit: PageHit) -> Painter:
+    from generation import draw
+
+    return partial(draw, boxes=[region.box for region in hit.regions])
+
+
+def _heated(
+    retriever: Retriever, key: PageKey, query: str, word: str | None, page: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    from retrieval.similarity import painted
+
+    found = retriever.similarity_map(key, query)
+    return painted(page, found if word is None else found.of(word))
 
 
 def _where(
@@ -203,26 +250,28 @@ def _take_in(files: Sequence[Path], collection: str, data_dir: Path | None, pass
     return Where(readable)
 
 
-def _cited(found: Answer) -> list[tuple[PageKey, list[Box]]]:
-    pages: dict[PageKey, list[Box]] = {}
+def _cited(found: Answer) -> list[tuple[PageKey, Painter]]:
+    from generation import draw
+
+    boxes: dict[PageKey, list[Box]] = {}
     for citation in found.citations:
-        pages.setdefault(citation.key, []).extend(citation.boxes)
-    return list(pages.items())
+        boxes.setdefault(citation.key, []).extend(citation.boxes)
+    return [(key, partial(draw, boxes=marked)) for key, marked in boxes.items()]
 
 
-def _images(library: Library, pages: Sequence[tuple[PageKey, Sequence[Box]]], save_to: Path | None, show: bool) -> None:
+def _images(library: Library, pages: Sequence[tuple[PageKey, Painter]], save_to: Path | None, show: bool) -> None:
     """Write the highlighted pages: the first as named, further ones with -2, -3 … before the suffix."""
     if save_to is None and not show:
         return
     if not pages:
         say("there is no page to show" + (f": {save_to} was not written" if save_to else ""))
         return
-    from generation import draw, save
+    from generation import save
 
     target = save_to or library.folder / "last.png"
-    for number, (key, boxes) in enumerate(pages, 1):
+    for number, (key, paint) in enumerate(pages, 1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
-        save(draw(library.image(key), boxes), path)
+        save(paint(library.image(key)), path)
         say(f"highlighted page: {path}")
         if show and number == 1:
             typer.launch(str(path))

@@ -29,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
 def add(
     name: Name,
     encoder: Annotated[
-        str | None, typer.Option(help="What makes its vectors, such as semantic:FOLDER; else the setting's.")
+        str | None, typer.Option(help="What makes its vectors, such as colpali:FOLDER; else the setting's.")
     ] = None,
     collection: CollectionName = None,
     data_dir: DataDir = None,

@@ -47,7 +47,7 @@ def duplicates(
             why = library.unavailable.get(CHANNEL, "")
             raise NotFoundError(
                 f"The collection {found.name!r} has no {CHANNEL} channel. {why}".strip(),
-                hint=f"`folioscope channels add {CHANNEL}` gives it one.",
+                hint=f"`folioscope channels add {CHANNEL} -c {found.name}` gives it one.",
             )
         groups, pages = duplicate_pages(channel.index, library.documents(collection), threshold)
         total = sum(document.pages for document in library.documents(collection))
@@ -59,7 +59,7 @@ def duplicates(
         for page in group["pages"]:
             output.text(f"   {page['filename']}, page {page['page']}")
     missing = f"; {total - pages} have no vector (yet)" if pages < total else ""
-    output.say(f"{len(groups)} groups among {pages} pages{missing}")
+    output.say(f"{len(groups)} group{'s' * (len(groups) != 1)} among {pages} pages{missing}")
 
 
 def duplicate_pages(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+
 import typer
 
 from api.cli import output
@@ -40,7 +44,12 @@ def demo(data_dir: DataDir = None) -> None:
     output.text()
     ask(question, collection=DEMO, data_dir=data_dir, save_image=image)
     say("")
-    say('Ask your own: folioscope ingest PATH… && folioscope ask "…"')
+    say(f'Ask your own: {_program()} ingest PATH… && {_program()} ask "…"')
+
+
+def _program() -> str:
+    """What to type to run this program again: `make demo` puts it where no shell looks for it."""
+    return "folioscope" if shutil.which("folioscope") else os.path.relpath(sys.argv[0])
 
 
 def version(as_json: AsJson = False) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from folioscope.errors import ConfigError
 from folioscope.ports import Analyzer, Encoder
 
-__all__ = ["ENCODERS", "analyzer", "open_encoder", "reads_images"]
+__all__ = ["ENCODERS", "analyzer", "open_encoder", "reads_images", "settled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,16 @@ def open_encoder(spec: str) -> Encoder:
 def reads_images(spec: str) -> bool:
     """Whether the encoder sees a page's image, not its words. Raises `ConfigError` for an unknown name."""
     return _parse(spec)[0].images
+
+
+def settled(spec: str) -> str:
+    """``spec`` as it is written down: a folder in full, so that it is the same one from any other folder."""
+    name, _, argument = spec.partition(":")
+    kind = _KINDS.get(name)
+    folder = Path(argument.removeprefix("local-dir:")).expanduser()
+    if kind is None or argument in ("", kind.default) or not folder.is_dir():
+        return spec
+    return f"{name}:{folder.absolute()}"
 
 
 def _parse(spec: str) -> tuple[_Kind, str]:

@@ -42,6 +42,7 @@ from retrieval.encoders.torch_device import (
     release_memory,
     upload,
 )
+from retrieval.pooling import pooled
 
 # GiB free on the device beside the weights -> pages through the model at once, to begin with.
 START_BATCH = ((64, 32), (32, 16), (16, 8), (8, 4), (4, 2))
@@ -189,6 +190,15 @@ class ColPaliEncoder:
     def query_tokens(self, query: str) -> QueryVectors:
         """The question's vectors with the tokens they stand for."""
         return self._remembered(query)
+
+    def encode_image_query(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [h, w, 3] RGB, upright -> float32 [n, dim], n <= `pooling.LIMIT`: finds pages that look like this one.
+
+        Its patches without the prompt around them, pooled to about as many vectors as a long question has: an image
+        would take a second a thousand pages otherwise.
+        """
+        [seen] = self.encode_images([image])
+        return pooled(seen.vectors[~np.isnan(seen.boxes[:, 0])])
 
     @cached_property
     def processor(self) -> Any:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
 COLOURS = {"red": (214, 40, 40), "green": (30, 150, 60), "blue": (40, 80, 220)}
 SHAPES = ("circle", "square", "triangle")
 CLASSES = [(colour, shape) for colour in COLOURS for shape in SHAPES]
@@ -104,6 +108,32 @@ def open_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {name: value.contiguous() for name, value in model.state_dict().items()}, folder / "open_clip_model.safetensors"
     )
     return folder
+
+
+@pytest.fixture
+def photos(tmp_path, shapes):
+    """A folder with three photos, one of them twice, in another size and format."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, number in (("red-circle", 0), ("green-square", 16), ("blue-triangle", 32)):
+        Image.fromarray(shapes[number][1]).resize((256, 256)).save(folder / f"{name}.png")
+    Image.open(folder / "red-circle.png").resize((300, 300)).save(folder / "again.jpg", quality=90)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("FOLIOSCOPE_", "HF_"))}
+    env |= {"FOLIOSCOPE_DATA_DIR": str(tmp_path / "data"), "FOLIOSCOPE_CONFIG": str(tmp_path / "folioscope.toml")}
+    env |= {"FOLIOSCOPE_CHANNELS": "lexical", "NO_COLOR": "1", "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
+
+    def command(*arguments, code=0):
+        done = subprocess.run([*PROGRAM, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return command
 
 
 def word_tokenizer():

@@ -1,9 +1,6 @@
 """Near duplicates and labels, as functions and as commands."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,8 +12,6 @@ from ingest import Library
 from retrieval import Channel, EdgeIndex
 from retrieval.encoders.clip import ClipEncoder
 from retrieval.images import label_images, near_duplicates
-
-PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
 
 
 def slowly(vectors, threshold):
@@ -124,32 +119,6 @@ def test_shares_are_the_models_own_probabilities(transformers_folder, shapes):
         logits = model(**given, **processor(images=images, return_tensors="pt")).logits_per_image
     ours = label_images(ClipEncoder(str(transformers_folder)), images, texts)
     np.testing.assert_allclose(ours, logits.softmax(1).numpy(), atol=1e-4)
-
-
-@pytest.fixture
-def photos(tmp_path, shapes):
-    """A folder with three photos, one of them twice, in another size and format."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for name, number in (("red-circle", 0), ("green-square", 16), ("blue-triangle", 32)):
-        Image.fromarray(shapes[number][1]).resize((256, 256)).save(folder / f"{name}.png")
-    Image.open(folder / "red-circle.png").resize((300, 300)).save(folder / "again.jpg", quality=90)
-    return folder
-
-
-@pytest.fixture
-def run(tmp_path):
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("FOLIOSCOPE_", "HF_"))}
-    env |= {"FOLIOSCOPE_DATA_DIR": str(tmp_path / "data"), "FOLIOSCOPE_CONFIG": str(tmp_path / "folioscope.toml")}
-    env |= {"FOLIOSCOPE_CHANNELS": "lexical", "NO_COLOR": "1", "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
-
-    def command(*arguments, code=0):
-        done = subprocess.run([*PROGRAM, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=120)
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    return command
 
 
 LABELS = [part for name in ("red circle", "green square", "blue triangle") for part in ("--label", name)]

@@ -16,7 +16,9 @@ from folioscope.errors import ChannelUnavailable, ConfigError, NotFoundError
 from folioscope.settings import Settings
 from ingest import Event, Library
 from ingest import channels as rooms
+from ingest.changes import ChannelChanges
 from retrieval import open_encoder
+from retrieval.encoders import settled
 
 MakePdf = Callable[..., Path]
 
@@ -183,7 +185,7 @@ def test_a_switch_that_a_kill_left_is_done_at_the_next_start(
         library.ingest([fruits(make_pdf)])
         library.add_channel(None, "semantic", "letters:a")
         library.backfill()
-        monkeypatch.setattr(Library, "_switch", lambda self: None)
+        monkeypatch.setattr(ChannelChanges, "switch", lambda self: None)
         library.add_channel(None, "semantic", "letters:b")
         library.backfill()
         assert stands(library)["semantic-2"] == (False, 6, 6)
@@ -350,3 +352,14 @@ def test_the_channels_of_a_new_collection_are_named_at_ingest(library: Library, 
     assert [entry.name for entry in library.collection("words").channels] == ["lexical", "semantic"]
     with pytest.raises(ConfigError, match=r"without the channel visual.*channels add visual -c words"):
         library.ingest([path], collection="words", channels=["visual"])
+
+
+def test_a_folder_is_written_down_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "models")
+    full = tmp_path / "models" / "tiny"
+    assert settled("colpali:tiny") == f"colpali:{full}"
+    assert settled("clip:local-dir:tiny") == f"clip:{full}"
+    (tmp_path / "models" / "auto").mkdir()
+    for spec in ("colpali:org/model", "semantic:auto", "lexical", "vllm:http://host:1#tiny", "clip:"):
+        assert settled(spec) == spec

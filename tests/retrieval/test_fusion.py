@@ -81,3 +81,12 @@ def test_a_channel_that_knows_few_pages_does_not_push_the_others_out(method):
     semantic = ranking((11, 0.5), (12, 0.4), (13, 0.1))
     assert numbers(both(lexical, semantic, method, coverage=1.0))[0] == 11
     assert numbers(both(lexical, semantic, method, coverage=0.05))[0] == 1
+
+
+def test_a_channel_to_which_its_pages_are_much_the_same_decides_less():
+    """Lengths worked out by hand: lexical 1, semantic 2, so that their bests count 2/3 and 1/3."""
+    lexical = ranking((1, 9.0), (2, 1.0))
+    semantic = ranking((3, 0.9), (4, 0.9), (5, 0.9), (6, 0.9), (7, 0.1))
+    fused = both(lexical, semantic)
+    assert fused[0] == (PageKey("doc", 1, 1), pytest.approx(2 / 3))
+    assert fused[1] == (PageKey("doc", 1, 3), pytest.approx(1 / 3))

@@ -62,6 +62,32 @@ class Letters:
         return np.array(counts, np.float32) if any(counts) else None
 
 
+class Sizes(Letters):
+    """How long a page's text is; takes an image for a page with as many words as the image has rows."""
+
+    fingerprint = Fingerprint("sizes", "1", "dense", 2)
+
+    def encode_image_query(self, image):
+        return np.array([len(image), 1], np.float32)
+
+    @staticmethod
+    def _vector(text):
+        return np.array([len(text.split()), 1], np.float32) if text.strip() else None
+
+
+@pytest.fixture
+def seeing(shelf, channels, add):
+    """Pages of 1, 5 and 9 words, and channels of which one can be asked with an image."""
+    encoder = Sizes()
+    channels["image"] = Channel("image", encoder, MemoryIndex(encoder.fingerprint))
+    add("doc_a", 1, "revenue", "four words and revenue", "b " * 9)
+    return Retriever(channels, shelf)
+
+
+def rows(count):
+    return np.zeros((count, 3, 3), np.uint8)
+
+
 @pytest.fixture
 def shelf():
     return Shelf()
@@ -259,3 +285,49 @@ def test_the_package_loads_nothing_heavy():
     root = Path(__file__).parents[2]
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root).stdout
     assert out.strip() == ""
+
+
+def test_an_image_alone_asks_the_channels_that_take_one(seeing):
+    result = seeing.search(image=rows(9))
+    assert pages(result)[0] == ("doc_a", 3)
+    assert result.hits[0].scores.keys() == result.coverage.keys() | {"image"} == {"image"}
+    assert [note.split(":")[0] for note in result.notes] == [
+        "The lexical channel was left out",
+        "The letters channel was left out",
+    ]
+    assert pages(seeing.search(image=rows(1)))[0] == ("doc_a", 1)
+    assert seeing.search(image=rows(9), channels=["image"]).notes == ()
+
+
+def test_words_beside_an_image_ask_the_other_channels(seeing):
+    result = seeing.search("revenue", image=rows(9))
+    assert result.notes == ()
+    by_page = {hit.page: set(hit.scores) for hit in result.hits}
+    assert by_page[1] == {"lexical", "letters", "image"}
+    assert by_page[3] == {"letters", "image"}
+    assert next(hit for hit in result.hits if hit.page == 3).scores["image"].rank == 1
+
+
+def test_an_image_that_no_channel_takes_is_refused_with_the_cure(add, retriever, seeing):
+    del seeing._channels()["image"]
+    with pytest.raises(QueryError, match=r"lexical, letters.*channels add image"):
+        retriever.search("revenue", image=rows(3))
+
+
+def test_a_channel_that_needs_words_can_not_be_chosen_for_an_image_alone(seeing):
+    with pytest.raises(QueryError, match="lexical channel needs words"):
+        seeing.search(image=rows(3), channels=["lexical", "image"])
+
+
+@pytest.mark.parametrize("array", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+def test_an_array_that_is_no_image_is_refused(seeing, array):
+    with pytest.raises(QueryError, match="query image is uint8"):
+        seeing.search(image=array)
+
+
+def test_similarity_is_refused_where_no_channel_can_show_it(seeing):
+    for query, reason in (("revenue", "lexical, letters, image.*channels add visual"), ("", "words can be shown")):
+        with pytest.raises(QueryError, match=reason):
+            seeing.search(query, image=rows(3), similarity=True)
+        with pytest.raises(QueryError, match=reason):
+            seeing.similarity_map(PageKey("doc_a", 1, 1), query)

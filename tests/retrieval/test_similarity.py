@@ -8,12 +8,14 @@ from PIL import Image
 
 from benchmarks.tiny_models import WORDS
 from benchmarks.tiny_reader import SIZE, draw_page, train_reader
-from folioscope.domain import Box
+from folioscope.domain import Box, Coverage, DocumentRef, PageInput, PageKey, Words
+from folioscope.errors import QueryError
+from retrieval import Channel, MappedIndex, Retriever
 from retrieval.encoders.colpali import ColPaliEncoder, PageVectors
 from retrieval.encoders.torch_device import import_torch
 from retrieval.similarity import SimilarityMap, overlay, patch_grid, regions, similarity
 
-for extra in ("torch", "transformers", "colpali_engine"):
+for extra in ("torch", "transformers"):
     pytest.importorskip(extra, reason="needs the extra folioscope[vision]")
 
 TEST_PAGES = 30
@@ -36,6 +38,37 @@ def shelf(reader):
     rng = np.random.default_rng(99)
     pages = [draw_page(rng) for _ in range(TEST_PAGES)]
     return list(zip(pages, reader.encode_images([page.image for page in pages]), strict=True))
+
+
+class Shelf:
+    """The drawn pages as the document ``drawn``: a `PageStore` and its `PageImages`. The pages have no words."""
+
+    def __init__(self, pages):
+        self.pages = pages
+
+    def current(self, document_ids):
+        return {"drawn": DocumentRef("drawn", 1, "drawn.pdf", len(self.pages))}
+
+    def words(self, keys):
+        return {key: Words.empty() for key in keys}
+
+    def coverage(self):
+        return {"visual": Coverage(len(self.pages), len(self.pages))}
+
+    def image(self, key, long_edge):
+        assert long_edge == SIZE
+        return self.pages[key.number - 1].image
+
+
+@pytest.fixture
+def library(reader, shelf, tmp_path):
+    """A retriever over the shelf, and the shelf; the last page is in no index yet."""
+    pages = Shelf([page for page, _ in shelf])
+    channel = Channel("visual", reader, MappedIndex(tmp_path / "visual", reader.fingerprint))
+    keys = [PageKey("drawn", 1, number) for number in range(1, TEST_PAGES + 1)]
+    channel.add([PageInput(key, "", Words.empty(), lambda edge, key=key: pages.image(key, edge)) for key in keys[:-1]])
+    yield Retriever({"visual": channel}, pages, images=pages), pages
+    channel.close()
 
 
 def even(grid):
@@ -118,3 +151,49 @@ def test_cells_without_a_vector_are_no_grid():
     boxes = np.array([[0, 0, 0.5, 0.5], [np.nan] * 4], np.float32)
     with pytest.raises(AssertionError):
         patch_grid(boxes)
+
+
+def test_hits_show_where_the_word_was_seen(library):
+    retriever, pages = library
+    hits = retriever.search("harbour", k=3, similarity=True).hits
+    for hit in hits:
+        x0, y0, x1, y1 = pages.pages[hit.page - 1].words[WORDS.index("harbour")]
+        best = hit.regions[0]
+        assert (best.score, best.kind) == (1.0, "similarity")
+        assert best.box.x0 < x1
+        assert best.box.x1 > x0
+        assert best.box.y0 < y1
+        assert best.box.y1 > y0
+    assert all(hit.regions == () for hit in retriever.search("harbour", k=3).hits)
+
+
+def test_a_page_that_is_not_indexed_yet_has_its_map_from_its_image(library, reader):
+    retriever, pages = library
+    for number, error in ((1, 0.01), (TEST_PAGES, 1e-6)):  # what is stored is rounded
+        found = retriever.similarity_map(PageKey("drawn", 1, number), "forest")
+        expected = similarity(reader, "forest", pages.pages[number - 1].image)
+        assert np.allclose(found.grid, expected.grid, rtol=0, atol=error)
+
+
+def test_a_map_of_one_word_of_the_question(library):
+    retriever, _ = library
+    found = retriever.similarity_map(PageKey("drawn", 1, 1), "harbour letter")
+    places = {token.strip(): place for place, token in enumerate(found.tokens)}
+    harbour, letter = places["harbour"], places["letter"]
+    assert np.array_equal(found.of("harbour").strongest, found.grid[harbour])
+    assert np.array_equal(found.of(" LETTER").strongest, found.grid[letter])
+    assert np.array_equal(found.of("harbour letter").strongest, found.strongest)
+    assert found.of("let").asked.tolist() == found.of("letter").asked.tolist()
+    for word in ("zebra", " "):
+        with pytest.raises(QueryError, match="reads it as 'harbour', 'letter'"):
+            found.of(word)
+
+
+def test_a_page_finds_itself_and_pages_that_share_its_words(library, reader):
+    retriever, pages = library
+    for number in range(1, 11):
+        hits = retriever.search(image=pages.pages[number - 1].image, k=5).hits
+        assert hits[0].page == number
+    query = reader.encode_image_query(pages.pages[0].image)
+    assert query.shape[1] == reader.fingerprint.dim
+    assert np.allclose(np.linalg.norm(query, axis=1), 1, atol=1e-5)

@@ -1,0 +1,148 @@
+"""Files that are taken in: registered in the catalog, handed on to be read, and what became of each."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from folioscope.domain import Document, Metadata, Problem
+from folioscope.errors import DocumentError, Unreadable
+from ingest.catalog import Catalog, Collection, Registered
+from ingest.files import Files
+from ingest.pipeline import CANCELLED, Event
+
+OutcomeStatus = Literal["ready", "failed", "duplicate", "cancelled", "queued"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file: ``queued`` when the process was asked to stop before it was done."""
+
+    filename: str
+    source: str
+    status: OutcomeStatus
+    document_id: str = ""
+    version: int = 0
+    pages: int = 0
+    page_problems: int = 0
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an ingest did, a row for each file handed in. ``skipped``: files in folders that are no documents."""
+
+    job: str
+    outcomes: tuple[Outcome, ...]
+    skipped: int = 0
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The files that could not be taken in."""
+        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+
+
+def readable(path: Path) -> str:
+    """A path as text that any database and terminal takes: bytes that are no UTF-8 are spelt out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def name(path: Path) -> str:
+    """A file's name, in the same way."""
+    return readable(Path(path.name))
+
+
+class Intake:
+    """``guard``: held while an original is stored or removed. ``emit``: told what happens. ``read``: called with the
+    document and version that are to be read.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        files: Files,
+        guard: threading.Lock,
+        emit: Callable[[Event], None],
+        read: Callable[[str, int], None],
+    ) -> None:
+        self._catalog = catalog
+        self._files = files
+        self._guard = guard
+        self._emit = emit
+        self._read = read
+
+    def take(
+        self, path: Path, collection: Collection, job: str, *, password: str | None, metadata: Metadata | None
+    ) -> Registered:
+        """Store and register a file; one that can't be stored is registered as failed, so that it is not forgotten."""
+        source = readable(path.absolute())
+        try:
+            with self._guard:
+                sha256, size = self._files.put(path)
+                entry = self._catalog.register(
+                    collection,
+                    job,
+                    filename=name(path),
+                    source=source,
+                    sha256=sha256,
+                    size=size,
+                    password=password,
+                    metadata=metadata,
+                )
+        except (OSError, DocumentError) as error:
+            if isinstance(error, OSError):
+                error = Unreadable(f"{path} can't be read: {error.strerror or error}.", hint="Check its rights.")
+            problem = Problem(error.code, str(error))
+            entry = self._catalog.register(collection, job, filename=name(path), source=source, sha256=None, size=0)
+            self._catalog.failed(entry.document_id, entry.version, problem)
+            self._emit(Event("failed", entry.document_id, name(path), entry.version, problem=problem))
+            return entry
+        if not entry.duplicate:
+            self._emit(Event("queued", entry.document_id, name(path), entry.version))
+            self._read(entry.document_id, entry.version)
+        return entry
+
+    def outcome(self, path: Path, entry: Registered) -> Outcome:
+        """What became of it by now."""
+        row = self._catalog.version(entry.document_id, entry.version)
+        problem = row.problem if row else CANCELLED
+        status: OutcomeStatus = "ready"
+        if row is None or problem == CANCELLED:
+            status = "cancelled"
+        elif row.outstanding:
+            status = "queued"
+        elif row.status == "failed":
+            status = "failed"
+        elif entry.duplicate:
+            status = "duplicate"
+        return Outcome(
+            filename=name(path),
+            source=str(path),
+            status=status,
+            document_id=entry.document_id,
+            version=entry.version,
+            pages=row.pages if row and status != "failed" else 0,
+            page_problems=row.page_problems if row else 0,
+            problem=problem,
+        )
+
+    def again(self, document: Document, collection: Collection, job: str, password: str | None) -> Registered:
+        """Register a document's next version, from its stored original."""
+        old = self._catalog.version(document.id, document.version)
+        entry = self._catalog.register(
+            collection,
+            job,
+            filename=document.filename,
+            source=document.source,
+            sha256=document.sha256,
+            size=self._files.path(document.sha256).stat().st_size,
+            password=password or (old.password if old else None),
+            again=True,
+        )
+        self._emit(Event("queued", entry.document_id, document.filename, entry.version))
+        self._read(entry.document_id, entry.version)
+        return entry
