@@ -7,9 +7,20 @@ what is found nowhere stays in the answer as ``unverified`` and draws nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from folioscope.domain import AnswerStatus, Box, Citation, DraftSegment, GivenPage, PageHit, Quote, Segment
+from folioscope.domain import (
+    AnswerStatus,
+    Box,
+    Citation,
+    DraftSegment,
+    GivenPage,
+    PageHit,
+    PageKey,
+    Quote,
+    Region,
+    Segment,
+)
 from generation.citations import PAGE_BOX, Match, numbers, verify
 
 _NO_STATEMENT = re.compile(r"\[\d+(?:, ?\d+)*\]|^\s*\d+[.)]\s", re.MULTILINE)
@@ -17,14 +28,23 @@ _NO_STATEMENT = re.compile(r"\[\d+(?:, ?\d+)*\]|^\s*\d+[.)]\s", re.MULTILINE)
 
 
 class Check:
-    """Collects the segments, citations and warnings of one answer. ``hits`` and ``pages``: the same, in one order."""
+    """Collects the segments, citations and warnings of one answer.
 
-    def __init__(self, hits: Sequence[PageHit], pages: Sequence[GivenPage]) -> None:
+    ``hits`` and ``pages``: the same, in one order. ``seen``: where on a page a channel saw the question, best first.
+    """
+
+    def __init__(
+        self,
+        hits: Sequence[PageHit],
+        pages: Sequence[GivenPage],
+        seen: Callable[[PageKey], Sequence[Region]] = lambda _: (),
+    ) -> None:
         self.segments: list[Segment] = []
         self.citations: list[Citation] = []
         self.warnings: list[str] = []
         self._hits = hits
         self._pages = pages
+        self._seen = seen
         self._numbers: dict[tuple[str, int, str], int] = {}
 
     def add(self, draft: DraftSegment) -> Segment:
@@ -92,7 +112,8 @@ class Check:
 
     def _region(self, at: int) -> Box:
         """What of the page is most like the question, where a channel can tell; else all of it."""
-        similar = [region for region in self._hits[at].regions if region.kind == "similarity"]
+        hit = self._hits[at]
+        similar = [region for region in hit.regions if region.kind == "similarity"] or self._seen(hit.key)
         return max(similar, key=lambda region: region.score).box if similar else PAGE_BOX
 
 

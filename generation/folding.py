@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
 from itertools import permutations
@@ -194,13 +195,14 @@ def damage(quoted: Sequence[str], there: Sequence[str]) -> int | None:
     if has_digit(a) or 2 * sum(map(str.isdigit, b)) > len(b):
         return None
     one = len(quoted) == len(there) == 1
-    if telling(quoted) != telling(there) and (not one or {a, b} <= _TELLING):
+    if telling(quoted) != telling(there) and (not one or (a != b and {a, b} <= _TELLING)):
         return None
     if a == b:
         return 0
-    if ALIKE & (set(quoted) - set(there)) and ALIKE & (set(there) - set(quoted)):
+    if not _misread(a, b, max(1, len(a) // 3)):
         return None
-    return len(quoted) if _misread(a, b, max(1, len(a) // 3)) else None
+    ours, theirs = Counter(quoted), Counter(there)
+    return None if ALIKE & (ours - theirs).keys() and ALIKE & (theirs - ours).keys() else len(quoted)
 
 
 def _misread(a: str, b: str, most: int) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pymupdf
@@ -63,10 +63,14 @@ class Pages:
 
     read: Mapping[PageKey, Words]
     regions: tuple[Region, ...] = ()
+    on_page: Mapping[int, tuple[Region, ...]] = field(default_factory=dict)
 
     def search(self, query: str, k: int = 5, where: Where | None = None) -> SearchResult:
         hits = [PageHit(i, REPORT, i, 1 / i, {}, regions=self.regions) for i in range(1, 4)][:k]
         return SearchResult(query, tuple(hits), {}, {})
+
+    def seen(self, key: PageKey, query: str) -> tuple[Region, ...]:
+        return self.on_page.get(key.number, ())
 
     def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
         return {key: self.read[key] for key in keys if key in self.read}

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folioscope.domain import Words
+from generation.alike import ALIKE
 from generation.citations import Match, verify
 from generation.folding import damage, telling
 
@@ -34,6 +35,8 @@ OTHER = [
     ("The result is notable", "The result is not able"),
     ("It is often read", "It is of ten read"),
     ("The council had the old hill measured again", "The council had the old bill measured again"),
+    ("You may feed all of them that lake takes up", "You may feed all of them that take takes up"),
+    ("We let the battery lake take the water", "We let the battery take take the water"),
     ("We will pay it in the case of a loss", "We will pay if in the case of a loss"),
 ]
 
@@ -242,7 +245,7 @@ SHAPES = {
 @settings(max_examples=200, deadline=None)
 @given(prose, st.integers(2, 5), st.data())
 def test_two_damaged_words_of_thirty_are_found(texts: list[str], start: int, data: st.DataObject) -> None:
-    """Misread, split or run together."""
+    """Misread, but not as another word, or split."""
     there = [[text] for text in texts]
     for i in data.draw(st.lists(st.integers(start + 1, start + 28), min_size=2, max_size=2, unique=True)):
         kind = data.draw(st.sampled_from(["misread", "misread", "split"]))
@@ -255,7 +258,8 @@ def test_two_damaged_words_of_thirty_are_found(texts: list[str], start: int, dat
             letters = [k for k, letter in enumerate(word) if letter in SHAPES]
             if letters:
                 k = data.draw(st.sampled_from(letters))
-                there[i] = [word[:k] + SHAPES[word[k]] + word[k + 1 :]]
+                seen = word[:k] + SHAPES[word[k]] + word[k + 1 :]
+                there[i] = [word] if {word, seen} <= ALIKE else [seen]
     match = verify(" ".join(texts[start : start + 30]), page(" ".join(text for part in there for text in part)))
     assert match.status in ("exact", "fuzzy")
     before = sum(map(len, there[:start]))
