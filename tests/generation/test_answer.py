@@ -186,9 +186,9 @@ def test_a_number_from_nowhere_is_warned_about(pages: Pages) -> None:
 
 def test_numbers_of_list_items_and_numbers_quoted_elsewhere_are_not_warned_about(pages: Pages) -> None:
     draft = (says("1. Up 12 percent.", ("rose by 12 percent", 0)), says("\n2. So 12, not 7."))
-    assert answer("How?", pages, Says(draft)).warnings == (
-        "The number 7 in the answer stands in none of the quotes it rests on.",
-    )
+    found = answer("How?", pages, Says(draft))
+    assert found.warnings == ("The number 7 in the answer stands in none of the quotes it rests on.",)
+    assert found.text == "1. Up 12 percent.\n2. So 12, not 7."
 
 
 def test_a_refusal_is_blocked_and_keeps_what_came(pages: Pages) -> None:

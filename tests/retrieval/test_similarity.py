@@ -179,7 +179,6 @@ def test_where_a_page_was_seen_is_told_later_as_well(library):
     retriever, _ = library
     (hit,) = retriever.search("harbour", k=1, similarity=True).hits
     assert retriever.seen(hit.key, "harbour") == tuple(r for r in hit.regions if r.kind == "similarity") != ()
-    assert retriever.seen(PageKey("gone", 1, 1), "harbour") == ()
 
 
 def test_a_map_of_one_word_of_the_question(library):
