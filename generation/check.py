@@ -21,10 +21,13 @@ from folioscope.domain import (
     Region,
     Segment,
 )
-from generation.citations import PAGE_BOX, Match, numbers, verify
+from generation.citations import PAGE_BOX, Match, fold, numbers, verify
 
 _NO_STATEMENT = re.compile(r"\[\d+(?:, ?\d+)*\]|^\s*\d+[.)]\s", re.MULTILINE)
 """Numbers that say nothing: of a citation, of an item in a list."""
+
+MOVABLE = 12
+"""Letters and digits of a quote (bytes of UTF-8); a shorter one stands on other pages by chance."""
 
 
 class Check:
@@ -103,7 +106,8 @@ class Check:
             return quote.page, match
         if quote.figure:
             return quote.page, Match("visual")
-        for at, page in enumerate(self._pages):
+        movable = len(fold(quote.text).encode()) >= MOVABLE
+        for at, page in enumerate(self._pages if movable else ()):
             if at != quote.page and len(page.words) and (moved := verify(quote.text, page.words)).boxes:
                 named = _place(self._pages[quote.page])
                 self.warnings.append(f"A quote from {named} stands on {_place(page)}: cited there.")

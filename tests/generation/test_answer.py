@@ -129,6 +129,11 @@ def test_a_quote_from_another_given_page_moves_there(pages: Pages) -> None:
     assert found.warnings == ("A quote from report.pdf, page 1 stands on report.pdf, page 2: cited there.",)
 
 
+def test_a_few_letters_are_not_looked_for_on_other_pages(pages: Pages) -> None:
+    found = answer("Where?", pages, Says((says("In Porto.", ("Porto", 0)),)))
+    assert [(c.page, c.quote_status, c.moved) for c in found.citations] == [(1, "unverified", False)]
+
+
 @pytest.mark.parametrize("page", [3, 99, -1])
 def test_a_page_never_given_is_dropped(pages: Pages, page: int) -> None:
     found = answer("Where?", pages, Says((says("In Porto.", ("a new plant in Porto", page)),)))
