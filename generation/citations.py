@@ -42,6 +42,9 @@ WORDS_PER_MISREADING = 3
 WORDS_PER_OMISSION = 15
 """One word in so many may be left out of the quote without an ellipsis."""
 
+FIRM_ENDS = 3
+"""Words at either end of the quote among which none may be left out: "the" alone stands near everything."""
+
 KNOWN_SHARE = 0.4
 """With fewer of the quote's words anywhere on the page, a search for damage is vain."""
 
@@ -248,7 +251,8 @@ def _walk(
         rest = _walk(quote, there, i + m, j + n, misread - misreadings, left_out)
         if rest is not None:
             return [*pairs, *((-1, k) for k in range(j, j + n)), *rest]
-    if left_out and i and j < len(there) and may_be_left_out(there[j]):
+    within = FIRM_ENDS <= i <= len(quote) - FIRM_ENDS
+    if left_out and within and j < len(there) and may_be_left_out(there[j]):
         rest = _walk(quote, there, i, j + 1, misread, left_out - 1)
         return None if rest is None else pairs + rest
     return None
