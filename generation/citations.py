@@ -30,7 +30,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Box, QuoteStatus, Words
-from generation.folding import NEGATIONS, Piece, Stream, damage, has_digit, may_be_left_out, pieces_of, stream, telling
+from generation.folding import (
+    NEGATIONS,
+    Piece,
+    Stream,
+    begin_alike,
+    damage,
+    has_digit,
+    may_be_left_out,
+    pieces_of,
+    stream,
+    telling,
+)
 from generation.layout import table_rows, visual_rows
 
 FUZZY_WORDS = 4
@@ -242,7 +253,7 @@ def _walk(
         i, j = i + 1, j + 1
     if i == len(quote):
         return pairs
-    for m, n in _JOINTS:
+    for m, n in _JOINTS if j < len(there) and begin_alike(quote[i], there[j]) else ():
         if i + m > len(quote) or j + n > len(there):
             continue
         misreadings = damage(quote[i : i + m], there[j : j + n])

@@ -187,11 +187,15 @@ def may_be_left_out(word: str) -> bool:
     return not (limits or has_digit(word) or word == TURN or _UNSPACED_PIECE.match(word))
 
 
+def begin_alike(quoted: str, there: str) -> bool:
+    """Whether OCR may take the beginning of one for that of the other: without it there is no `damage`."""
+    a, b = _plain_letters(quoted)[:1], _plain_letters(there)[:1]
+    return a == b or a + b in _SHAPES
+
+
 def damage(quoted: Sequence[str], there: Sequence[str]) -> int | None:
     """How many of the quote's words are misread in these of the page; None when they are other words."""
     a, b = _plain_letters("".join(quoted)), _plain_letters("".join(there))
-    if a[0] != b[0] and a[0] + b[0] not in _SHAPES:
-        return None
     if has_digit(a) or 2 * sum(map(str.isdigit, b)) > len(b):
         return None
     one = len(quoted) == len(there) == 1
