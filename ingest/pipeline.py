@@ -164,14 +164,16 @@ class Pipeline:
 
     def fail(self, row: VersionRow, problem: Problem) -> None:
         """The version can't be taken in: remove what it wrote and say why."""
+        catalog = self._workplace.catalog
         with self.telling:
             with self.exclusive(row.document_id):
-                now = self._workplace.catalog.version(row.document_id, row.version)
+                now = catalog.version(row.document_id, row.version)
                 if now is None or not now.outstanding:
                     return
                 # First the catalog: its rows say which vectors are there, so they must never outlive them.
-                self._workplace.catalog.failed(row.document_id, row.version, problem)
-                for channel in self._workplace.channels.of(row.collection_id).values():
+                catalog.failed(row.document_id, row.version, problem)
+                # The slower channels begin when a version is ready: they have nothing of it.
+                for channel in self._workplace.channels.immediate(catalog.collection_by_id(row.collection_id)):
                     channel.delete(row.document_id, row.version)
                     channel.flush()
             self._emit(row, "failed", problem=problem)

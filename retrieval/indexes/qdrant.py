@@ -191,6 +191,22 @@ def schema_of(fingerprint: Fingerprint, pooled: bool, datatype: Literal["float16
     return {"page": Field(kind, dim, datatype if kind == "multi" else "float32")}
 
 
+def native_filter(classes: Any, conditions: Sequence[Condition]) -> Any:
+    """Conditions as a filter; ``classes``: a module that has Qdrant's, which are named alike in Edge and client."""
+    if not conditions:
+        return None
+    must = [
+        classes.FieldCondition(
+            key=name,
+            match=classes.MatchValue(value=value)
+            if isinstance(value, str | int)
+            else classes.MatchAny(any=list(value)),
+        )
+        for name, value in conditions
+    ]
+    return classes.Filter(must=must)
+
+
 def stored(vector: Any) -> Stored:
     """A vector as an engine hands it out, in our own types."""
     if hasattr(vector, "indices"):

@@ -54,10 +54,11 @@ class RowStore:
 
     def append(self, key: PageKey, marks: Iterable[str], parts: Mapping[str, NDArray[np.float32]]) -> None:
         """Write a page's vectors, float32 [n, dim] for each file. Replaces the key's page."""
-        for name in self._names:
+        for name, file in self._files.items():
             # Where the last page ends, not where the file does: a write that failed half-way may have left something.
-            self._files[name].seek(self._offsets[name][-1] * self._type.itemsize)
-            self._files[name].write(self._packed(*quantized(parts[name])))
+            file.seek(self._offsets[name][-1] * self._type.itemsize)
+            file.write(self._packed(*quantized(parts[name])))
+            file.flush()  # what fails, fails before the page counts
         self._add(key, marks, [len(parts[name]) for name in self._names])
         self._pending.append(self._line(self.places[key]))
 
@@ -79,7 +80,6 @@ class RowStore:
 
     def mapped(self, name: str) -> Rows:
         """All pages of a file in the order of ``entries``, as they are now: int8 with float16 scales."""
-        self._files[name].flush()
         offsets = np.array(self._offsets[name], np.int64)
         if not offsets[-1]:
             rows = np.empty(0, self._type)

@@ -1,6 +1,7 @@
 """Indexes for pages of many vectors: their stages leave out what does not matter, their files survive what happens."""
 
 import json
+import resource
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from folioscope.errors import ConfigError, StorageError
 from retrieval.indexes import EdgeIndex, MappedIndex, MemoryIndex, open_index
 from retrieval.indexes.chroma import ChromaIndex, approximate
 from retrieval.indexes.mapped import hamming, sign_bits
+from retrieval.indexes.rows import RowStore, page_of
 from retrieval.maxsim import unit
 
 DIM, LENGTH, PAGES = 72, 150, 240  # 72: the sign bits of a vector fill one word and a part of the next
@@ -229,6 +231,36 @@ def test_of_a_batch_that_fails_the_pages_before_are_found(tmp_path):
     index = MappedIndex(tmp_path / "index", PRINT)
     assert [index.search(query(seed), 1)[0].key.number for seed in (98, 99)] == [1, 2]
     index.close()
+
+
+def test_a_page_that_chroma_refuses_harms_nothing(tmp_path):
+    index = chroma(tmp_path / "index")
+    index.upsert(points(20))
+    with pytest.raises(StorageError, match="can't be written"):
+        index.upsert([(PageKey("doc_x", 1, 1), np.full((3, DIM), np.nan, np.float32), {})])
+    assert len(index) == 20
+    assert index.search(query(3), 1)[0].key == PageKey("doc_0", 1, 4)
+    index.close()
+
+
+def test_what_can_not_be_written_does_not_count(tmp_path):
+    store = RowStore(tmp_path, DIM, ("full",))
+    key, other = PageKey("doc", 1, 1), PageKey("doc", 1, 2)
+    store.append(key, [], {"full": unit(page(1))})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "full.1").stat().st_size + 100, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            store.append(other, [], {"full": unit(page(2))})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert store.places == {key: 0}
+    store.append(other, [], {"full": unit(page(2))})
+    store.flush()
+    store.close()
+    store = RowStore(tmp_path, DIM, ("full",))
+    assert page_of(store.mapped("full"), store.places[other]) == pytest.approx(unit(page(2)), abs=5e-3)
+    store.close()
 
 
 def test_chroma_takes_no_sparse_vectors(tmp_path):
