@@ -9,7 +9,7 @@ one page, each varied, a quarter of them noise alone. Real embeddings differ: wh
 
 Truth is MaxSim in float32 over all vectors. Every way is built first; then each query is asked of all of them in turn,
 so that other work on the machine disturbs all alike, in two rounds of which the first warms up. Exact ways are asked
-the first five queries. The vectors lie in a file (half a megabyte a page) beside the indexes: let memory hold both.
+the first three queries. The vectors lie in a file (half a megabyte a page) beside the indexes: let memory hold both.
 On a busy machine OPENBLAS_NUM_THREADS=1 keeps the pooling of pages from waiting for its own threads.
 """
 
@@ -31,15 +31,14 @@ from numpy.typing import NDArray
 
 from benchmarks.common import parser, show
 from folioscope.domain import Fingerprint, PageKey
-from retrieval.indexes import EdgeIndex, MappedIndex
+from retrieval.indexes import EdgeIndex
 from retrieval.indexes.edge import EdgeEngine
 from retrieval.indexes.qdrant import QdrantIndex, Request, schema_of
 from retrieval.maxsim import Rows, max_sim, quantized, unit
 
 LENGTH, DIM, TOKENS, TOPIC, TOP = 1030, 128, 20, 50, 10
-CANDIDATES = (32, 50, 64, 100, 200, 400)
-COARSE = (400, 800, 1600)
-SLOW = 5  # queries asked of ways that score everything
+CANDIDATES = (32, 50, 64, 100, 200, 400, 800)
+SLOW = 3  # queries asked of ways that score everything
 BATCH = 50  # pages made or written at a time
 PRINT = Fingerprint("synthetic", "1", "multi", DIM)
 Vectors = NDArray[np.float32]
@@ -79,7 +78,8 @@ def query(number: int, pages: int) -> NDArray[np.float32]:
     rng = np.random.default_rng([4, number])
     vectors = page(int(rng.integers(pages)))
     tokens = vectors[rng.choice(LENGTH, TOKENS, replace=False)] + 0.9 * draw(rng, TOKENS, DIM)
-    tokens[rng.random(TOKENS) < 0.25] = draw(rng, DIM)
+    noise = rng.random(TOKENS) < 0.25
+    tokens[noise] = draw(rng, int(noise.sum()), DIM)
     return unit(tokens)
 
 
@@ -161,24 +161,6 @@ def bytes_a_page(folder: Path, pages: Vectors) -> int:
     return round(sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file()) / len(pages))
 
 
-def mapped(folder: Path, pages: Vectors, stack: ExitStack) -> dict[str, Way]:
-    """Our three stages, for each number of candidates of the second and of the third; two stages; as search asks."""
-    index = MappedIndex(folder, PRINT)
-    spent = filled(index, pages)
-    index.close()
-    costs = {"bytes_a_page": bytes_a_page(folder, pages), "write_ms_a_page": spent}
-    ways = {}
-    for coarse in (*COARSE, len(pages)):
-        for fine in CANDIDATES:
-            index = MappedIndex(folder, PRINT, coarse=coarse, fine=fine)
-            stack.callback(index.close)
-            name = f"three stages, {coarse} -> C={fine}" if coarse < len(pages) else f"two stages, C={fine}"
-            ways[name] = Way(partial(numbers, index, TOP), costs)
-    index = MappedIndex(folder, PRINT)
-    stack.callback(index.close)
-    return ways | {"three stages as made, 200 pages asked": Way(partial(numbers, index, 200), costs)}
-
-
 def edge(folder: Path, pages: Vectors, stack: ExitStack) -> dict[str, Way]:
     """Qdrant Edge: its own pooled prefetch, and all vectors of all pages."""
     index = EdgeIndex(folder, PRINT, pooled=True)
@@ -195,8 +177,6 @@ def edge(folder: Path, pages: Vectors, stack: ExitStack) -> dict[str, Way]:
     for count in CANDIDATES:
         prefetching = QdrantIndex(engine, PRINT, pooled=True, candidates=count)
         ways[f"Qdrant Edge, pooled prefetch, C={count}"] = Way(partial(numbers, prefetching, TOP), costs)
-    usual = QdrantIndex(engine, PRINT, pooled=True, candidates=100)
-    ways["Qdrant Edge, pooled, 200 pages asked"] = Way(partial(numbers, usual, 200), costs)
     return ways | {"Qdrant Edge, exact": Way(all_of_them, costs, SLOW)}
 
 
@@ -227,7 +207,7 @@ def ours_exact(_: Path, pages: Vectors, __: ExitStack) -> dict[str, Way]:
     return {"max_sim, int8, everything scored": Way(lambda each: best(max_sim(each, held)), costs, SLOW)}
 
 
-WAYS = {"mapped": mapped, "edge": edge, "colpali": colpali, "ours-exact": ours_exact}
+WAYS = {"edge": edge, "colpali": colpali, "ours-exact": ours_exact}
 
 
 def table(results: Mapping[str, Figures]) -> None:

@@ -25,7 +25,6 @@ PUBLIC = {
     "retrieval": [
         "Channel",
         "EdgeIndex",
-        "MappedIndex",
         "MemoryIndex",
         "Retriever",
         "analyzer",

@@ -55,8 +55,8 @@ class ChromaIndex:
                 "page", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
             )
             if fingerprint.kind == "multi":
-                self._rows = RowStore(folder / "rows", fingerprint.dim, ("full",))
-                self._full = self._rows.mapped("full")
+                self._rows = RowStore(folder / "rows", fingerprint.dim)
+                self._full = self._rows.mapped()
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -78,9 +78,9 @@ class ChromaIndex:
             if store is not None:
                 try:
                     for key, (vectors, metadata) in latest.items():
-                        store.append(key, labels(metadata), {"full": unit(vectors)})
+                        store.append(key, labels(metadata), unit(vectors))
                 finally:
-                    self._full = store.mapped("full")
+                    self._full = store.mapped()
 
     def search(self, vector: Vector, limit: int, where: Where | None = None) -> list[ScoredPage]:
         """The nearest pages, best first, at most ``limit``; of equal scores any may come first."""
