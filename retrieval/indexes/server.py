@@ -101,8 +101,7 @@ class ServerEngine:
     def __init__(self, client: Any, name: str, fingerprint: Fingerprint, schema: qdrant.Schema) -> None:
         self._client, self._name = client, name
         with self.errors("opened"):
-            # Asked for in the same attempt: one whose answer was lost may have made it.
-            _retried(lambda: client.collection_exists(name) or self._make(fingerprint, schema))
+            _retried(partial(self._make, fingerprint, schema))
             found = _retried(lambda: client.get_collection(name))
             self._check(found.config, fingerprint, schema)
             for field, kind in PAYLOAD.items():
@@ -173,6 +172,9 @@ class ServerEngine:
         return _errors(self._name, done)
 
     def _make(self, fingerprint: Fingerprint, schema: qdrant.Schema) -> None:
+        """Make the collection unless it is there: an attempt whose answer was lost may have made it."""
+        if self._client.collection_exists(self._name):
+            return
         models = _client().models
         dense = {name: _params(field) for name, field in schema.items() if field.kind != "sparse"}
         sparse = {
