@@ -24,7 +24,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,13 +161,16 @@ def bytes_a_page(folder: Path, pages: Vectors) -> int:
     return round(sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file()) / len(pages))
 
 
-def edge(folder: Path, pages: Vectors, stack: ExitStack) -> dict[str, Way]:
+def edge(
+    folder: Path, pages: Vectors, stack: ExitStack, datatype: Literal["float16", "int8"] = "float16"
+) -> dict[str, Way]:
     """Qdrant Edge: its own pooled prefetch, and all vectors of all pages."""
-    index = EdgeIndex(folder, PRINT, pooled=True)
+    engine_name = "Qdrant Edge" if datatype == "float16" else f"Qdrant Edge {datatype}"
+    index = EdgeIndex(folder, PRINT, pooled=True, datatype=datatype)
     spent = filled(index, pages)
     index.close()
     costs = {"bytes_a_page": bytes_a_page(folder, pages), "write_ms_a_page": spent}
-    engine = EdgeEngine(folder, PRINT, schema_of(PRINT, True, "float16"))
+    engine = EdgeEngine(folder, PRINT, schema_of(PRINT, True, datatype))
     stack.callback(engine.close)
 
     def all_of_them(each: Vectors) -> list[int]:
@@ -176,8 +179,8 @@ def edge(folder: Path, pages: Vectors, stack: ExitStack) -> dict[str, Way]:
     ways = {}
     for count in CANDIDATES:
         prefetching = QdrantIndex(engine, PRINT, pooled=True, candidates=count)
-        ways[f"Qdrant Edge, pooled prefetch, C={count}"] = Way(partial(numbers, prefetching, TOP), costs)
-    return ways | {"Qdrant Edge, exact": Way(all_of_them, costs, SLOW)}
+        ways[f"{engine_name}, pooled prefetch, C={count}"] = Way(partial(numbers, prefetching, TOP), costs)
+    return ways | {f"{engine_name}, exact": Way(all_of_them, costs, SLOW)}
 
 
 def colpali(_: Path, pages: Vectors, __: ExitStack) -> dict[str, Way]:
@@ -207,15 +210,15 @@ def ours_exact(_: Path, pages: Vectors, __: ExitStack) -> dict[str, Way]:
     return {"max_sim, int8, everything scored": Way(lambda each: best(max_sim(each, held)), costs, SLOW)}
 
 
-WAYS = {"edge": edge, "colpali": colpali, "ours-exact": ours_exact}
+WAYS = {"edge": edge, "edge-int8": partial(edge, datatype="int8"), "colpali": colpali, "ours-exact": ours_exact}
 
 
 def table(results: Mapping[str, Figures]) -> None:
-    print(f"{'':<38}{'p50 ms':>10}{'CPU ms':>10}{'recall@10':>11}{'bytes a page':>14}{'write ms a page':>17}")
+    print(f"{'':<42}{'p50 ms':>10}{'CPU ms':>10}{'recall@10':>11}{'bytes a page':>14}{'write ms a page':>17}")
     for name, row in results.items():
         cells = (row.get(key) for key in ("p50_ms", "cpu_ms", "recall@10", "bytes_a_page", "write_ms_a_page"))
         texts = [f"{cell:,}" if cell is not None else "–" for cell in cells]
-        print(f"{name:<38}{texts[0]:>10}{texts[1]:>10}{texts[2]:>11}{texts[3]:>14}{texts[4]:>17}")
+        print(f"{name:<42}{texts[0]:>10}{texts[1]:>10}{texts[2]:>11}{texts[3]:>14}{texts[4]:>17}")
 
 
 def main() -> None:
