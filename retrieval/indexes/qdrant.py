@@ -23,7 +23,7 @@ from folioscope.domain import Fingerprint, Metadata, PageKey, ScoredPage, Sparse
 from retrieval.indexes.labels import labels
 from retrieval.pooling import pooled as pool
 
-CANDIDATES = 100
+CANDIDATES = 800  # the fewest measured that hold .95 of the exact top 10 of 10,000 pages (docs/benchmarks.md)
 Stored = SparseVector | NDArray[np.float32]
 Datatype = Literal["float32", "float16", "int8"]
 Condition = tuple[str, str | int | Sequence[str]]
