@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from folioscope.errors import ChannelUnavailable, ConfigError
 from retrieval.encoders.hub import fetch, is_repo
 from retrieval.encoders.sentence_model import sample
-from retrieval.encoders.torch_device import EXTRA, Device, import_torch
+from retrieval.encoders.torch_device import EXTRA, Device, first_line, import_torch
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -181,7 +181,7 @@ def _load_open_clip(checkpoint: Checkpoint, device: Device) -> Clip:
     try:
         model, transform = open_clip.create_model_from_pretrained(name, device=device.device, **how)
     except (RuntimeError, OSError, ValueError) as error:
-        raise _unloadable(checkpoint, _first_line(error)) from error
+        raise _unloadable(checkpoint, first_line(error)) from error
     model = model.to(device.dtype).eval()
     tokenizer = open_clip.get_tokenizer(name)
 
@@ -218,7 +218,7 @@ def _load_transformers(checkpoint: Checkpoint, device: Device) -> Clip:
             folder, dtype=device.dtype, local_files_only=True, output_loading_info=True
         )
     except (OSError, RuntimeError, ValueError) as error:
-        raise _unloadable(checkpoint, _first_line(error)) from error
+        raise _unloadable(checkpoint, first_line(error)) from error
     if report["missing_keys"]:  # transformers would go on with random numbers in their place
         raise _unloadable(checkpoint, f"its weights lack {', '.join(sorted(report['missing_keys'])[:3])}")
     model = model.to(device.device).eval()
@@ -246,13 +246,9 @@ def _load_transformers(checkpoint: Checkpoint, device: Device) -> Clip:
     return Clip(images, texts, float(model.logit_scale.detach().float().exp()))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def _unloadable(checkpoint: Checkpoint, why: str) -> ChannelUnavailable:
     return ChannelUnavailable(
-        f"{checkpoint.library} can't load {checkpoint.name}: {why[:300]}.",
+        f"{checkpoint.library} can't load {checkpoint.name}: {why}.",
         hint="Fetch the model anew where there is a network (`folioscope models pull`), or name another folder. "
         "The lexical channel works meanwhile.",
     )

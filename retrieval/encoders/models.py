@@ -76,9 +76,10 @@ def hub_id(spec: str) -> str | None:
     return name if is_repo(name) and not Path(name).expanduser().is_dir() else None
 
 
-def pull(spec: str) -> list[Path]:
+def pull(spec: str, *, trust_remote_code: bool = False) -> list[Path]:
     """Fetch what ``spec`` needs into the hub's cache; the folders, an adapter's base model among them.
 
+    ``trust_remote_code``: fetch the Python code that comes with a model, too.
     Raises `ConfigError` where there is nothing to fetch, `ChannelUnavailable` where the hub can't be reached.
     """
     kind, _, rest = spec.partition(":")
@@ -92,8 +93,8 @@ def pull(spec: str) -> list[Path]:
             f"There is nothing to fetch for {spec!r}.", hint="`folioscope models ls` shows specs with hub ids."
         )
     if kind == "semantic":
-        return [fetch(repo)]
+        return [fetch(repo, code=trust_remote_code)]
     from retrieval.encoders.checkpoints import find_checkpoint
 
-    checkpoint = find_checkpoint(repo)
+    checkpoint = find_checkpoint(repo, code=trust_remote_code)
     return [checkpoint.folder, *([checkpoint.base.folder] if checkpoint.base else [])]
