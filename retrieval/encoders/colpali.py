@@ -13,8 +13,10 @@ import os
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,9 @@ from retrieval.pooling import pooled
 START_BATCH = ((64, 32), (32, 16), (16, 8), (8, 4), (4, 2))
 CPU_BATCH = 1  # a page of the default model takes many seconds there, so that more at once only come later
 GIB = 1 << 30
+
+_Floats = NDArray[np.float32]
+_Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,16 +174,16 @@ class ColPaliEncoder:
         """The pages' vectors in order while later pages are prepared and encoded; the device never waits for who reads.
 
         Three stages, each ahead of the next by two batches at most: pages are prepared in a pool of threads, put
-        together and copied to the device in a second one, encoded in a third. ``page.image`` is called by one thread at
-        a time.
+        together and copied to the device in a second one, encoded in a third; what is left to do to the vectors, who
+        reads does. ``page.image`` is called by one thread at a time.
         """
-        model = self.model  # loaded here: an error belongs to the caller
+        work = partial(self._encode_batch, self.model)
         prepared = ordered_map(self._pool, self._prepare, pages, 2 * self.batching.size)
         batches = in_background((self._put_together(group) for group in self.batching.group(prepared)), 1)
-        work = partial(self._encode_batch, model)
-        return in_background(
-            (page for batch in batches for page in self.batching.run(work, batch)), 2 * self.batching.size
-        )
+        encoded = in_background((list(self.batching.run(work, batch)) for batch in batches), 2)
+        with closing(encoded):
+            for row, mask, boxes in chain.from_iterable(encoded):
+                yield PageVectors(_unit(row[mask]), boxes)
 
     def encode_images(self, images: Sequence[NDArray[np.uint8]]) -> list[PageVectors]:
         """The vectors of images uint8 [h, w, 3] with their places, in order."""
@@ -249,7 +254,7 @@ class ColPaliEncoder:
         processor = self._own_processor()
         inputs = dict(processor.process_images([Image.fromarray(image)]))
         boxes = patch_boxes(self.layout, inputs, self._image_id, processor)
-        needed = {name: tensor for name, tensor in inputs.items() if _is_needed(name, tensor)}
+        needed = {name: tensor for name, tensor in inputs.items() if is_needed(name, tensor)}
         return _Prepared({name: _in_precision(tensor, self.device) for name, tensor in needed.items()}, boxes)
 
     def _own_processor(self) -> Any:
@@ -265,28 +270,27 @@ class ColPaliEncoder:
         inputs = collate([page.inputs for page in pages], tokenizer.pad_token_id, tokenizer.padding_side)
         return _PageBatch(upload(inputs, self.device.device), [page.boxes for page in pages])
 
-    def _encode_batch(self, model: Any, batch: _PageBatch) -> list[PageVectors]:
-        found = self._forward(model, batch.inputs)
-        return [PageVectors(vectors, boxes) for vectors, boxes in zip(found, batch.boxes, strict=True)]
+    def _encode_batch(self, model: Any, batch: _PageBatch) -> list[tuple[_Floats, _Mask, _Floats]]:
+        rows, masks = self._forward(model, batch.inputs)
+        return list(zip(rows, masks, batch.boxes, strict=True))
 
-    def _forward(self, model: Any, inputs: Mapping[str, Any]) -> list[NDArray[np.float32]]:
-        """Vectors of length 1 of each row's tokens, padding left out: float32 [n, dim] a row."""
+    def _forward(self, model: Any, inputs: Mapping[str, Any]) -> tuple[_Floats, _Mask]:
+        """The model's own vectors float32 [rows, tokens, dim], and which are no padding: bool [rows, tokens]."""
         torch = import_torch()
         with self._lock, torch.inference_mode():
             output = model(**{name: tensor.to(self.device.device) for name, tensor in inputs.items()})
             embeddings = getattr(output, "embeddings", output)  # [rows, tokens, dim]
-            rows = embeddings.float().cpu().numpy()
-            masks = inputs["attention_mask"].bool().cpu().numpy()  # [rows, tokens]
-        return [_unit(row[mask]) for row, mask in zip(rows, masks, strict=True)]
+            return embeddings.float().cpu().numpy(), inputs["attention_mask"].bool().cpu().numpy()
 
     def _encode_query(self, query: str) -> QueryVectors:
         with self._lock:
             ask = getattr(self.processor, "process_queries", None) or self.processor.process_texts
             inputs = dict(ask([query]))
             around = ask([""])["input_ids"][0].tolist()
-            [vectors] = self._forward(self.model, inputs)
+            [row], [mask] = self._forward(self.model, inputs)
+        vectors = _unit(row[mask])
         vectors.setflags(write=False)
-        ids = inputs["input_ids"][0][inputs["attention_mask"][0].bool()].tolist()
+        ids = inputs["input_ids"][0].numpy()[mask].tolist()
         tokens = tuple(self.processor.tokenizer.decode([number]) for number in ids)
         return QueryVectors(vectors, tokens, between(ids, around))
 
@@ -320,7 +324,7 @@ def between(ids: Sequence[int], around: Sequence[int]) -> NDArray[np.bool_]:
     return asked
 
 
-def _is_needed(name: str, tensor: Any) -> bool:
+def is_needed(name: str, tensor: Any) -> bool:
     """Labels are for training; and a mask that hides no pixel is what a model assumes without one.
 
     That mask weighs more than the pixels: 27 MB a page of twelve tiles of 512 pixels.
