@@ -16,6 +16,8 @@ from folioscope.errors import ConfigError
 from retrieval.encoders.hub import CODE, SMALL_FILES, WEIGHTS, fetch, is_repo
 from retrieval.encoders.sentence_model import sample
 
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -47,6 +49,14 @@ def find_checkpoint(name: str, *, code: bool = False) -> Checkpoint:
             hint="Name a folder with config.json and *.safetensors, or an id such as organisation/model.",
         )
     return _read(name, fetch(name, older=(), code=code), f"the hub's {name}", code)
+
+
+def need_tokenizer(folder: Path) -> None:
+    """Raises `ConfigError` for a folder without a tokenizer: some classes would quietly make up one without words."""
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise ConfigError(
+            f"There is no tokenizer in {folder}.", hint=f"Copy the checkpoint's own, one of {', '.join(TOKENIZERS)}."
+        )
 
 
 def untrusted(name: str, code: str) -> ConfigError:

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.errors import ChannelUnavailable, ConfigError
-from retrieval.encoders.checkpoints import Checkpoint, untrusted, weight_shape
-from retrieval.encoders.torch_device import EXTRA, first_line, import_torch
+from retrieval.encoders.checkpoints import Checkpoint, need_tokenizer, untrusted, weight_shape
+from retrieval.encoders.torch_device import EXTRA, UNLOADABLE, first_line, import_torch
 
 Layout = Literal["square", "dynamic", "tiles"]
 
@@ -120,6 +120,7 @@ def load_processor(checkpoint: Checkpoint, family: Family) -> Any:
     here = checkpoint.folder
     own = (here / "preprocessor_config.json").is_file() or (here / "processor_config.json").is_file()
     folder = here if own or checkpoint.base is None else checkpoint.base.folder
+    need_tokenizer(folder)
     return _load(family, family.processor, folder)
 
 
@@ -217,7 +218,7 @@ def _load(family: Family, name: str, folder: Path, **how: Any) -> Any:
     logging.disable_progress_bar()  # stderr is ours
     try:
         return load(folder, local_files_only=True, trust_remote_code=family is OWN_CODE, **how)
-    except (OSError, ValueError, RuntimeError, TypeError, ImportError, KeyError, AttributeError) as error:
+    except UNLOADABLE as error:
         raise ChannelUnavailable(
             f"{name} can't be loaded from {folder}: {first_line(error)}.",
             hint="Fetch the model anew (`folioscope models pull`), or name another folder. "

@@ -17,7 +17,7 @@ from folioscope.errors import ChannelUnavailable
 from retrieval.encoders.checkpoints import untrusted
 from retrieval.encoders.hub import fetch
 from retrieval.encoders.sentence_model import sample
-from retrieval.encoders.torch_device import EXTRA, Device, choose_device, first_line, import_torch
+from retrieval.encoders.torch_device import EXTRA, UNLOADABLE, Device, choose_device, first_line, import_torch
 
 BATCH = 16  # texts through the model at once
 
@@ -78,7 +78,7 @@ class SentenceTransformerModel:
                 trust_remote_code=self.trust_remote_code,
                 model_kwargs={"dtype": self.device.dtype},
             )
-        except (OSError, ValueError, RuntimeError, TypeError, ImportError, KeyError, AttributeError) as error:
+        except UNLOADABLE as error:
             raise ChannelUnavailable(
                 f"sentence-transformers can't load {self.folder}: {first_line(error)}.",
                 hint="Fetch the model anew (`folioscope models pull`), or name another folder.",

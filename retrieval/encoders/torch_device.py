@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 EXTRA = "pip install 'folioscope[vision]'"
 
+# What the models' libraries raise over files that are missing, damaged, or of another kind than they say.
+UNLOADABLE = (OSError, ValueError, RuntimeError, TypeError, ImportError, KeyError, AttributeError)
+
 _MISSED = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",

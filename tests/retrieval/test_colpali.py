@@ -475,6 +475,14 @@ def test_a_checkpoint_without_its_processor_is_refused(checkpoint, tmp_path):
     assert "models pull" in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["colmodernvbert", "colqwen2_5"])
+def test_a_checkpoint_without_its_tokenizer_is_refused(checkpoint, tmp_path, name):
+    folder = shutil.copytree(checkpoint(name), tmp_path / "wordless")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ConfigError, match=r"no tokenizer in .*wordless"):
+        open_encoder(f"colpali:{folder}").encode_query("harbour")
+
+
 @pytest.mark.parametrize("content", ["{}", '{"base_model_name_or_path": null}'])
 def test_an_adapter_that_names_no_base_is_refused(tmp_path, content):
     (tmp_path / "adapter_model.safetensors").touch()
