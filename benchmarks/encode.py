@@ -5,8 +5,9 @@
 The bare loop is what a notebook would do: inputs prepared beforehand, then batch after batch through the model and back
 to the CPU. The stream is what ingesting does: page images are asked for, prepared, encoded, and each page's vectors are
 written to an index in memory meanwhile. Both use the same batch and leave out a mask that hides nothing. ``calls`` is
-the same work in separate calls of `encode_pages`, `batch_size` pages each, where the device waits at the ends. A round
-measures each once, every second round in the opposite order; the shares are the medians of the rounds' own.
+the same work in separate calls of `encode_pages`, `batch_size` pages each, where the device waits at the ends.
+``ingest`` is a library that fills its visual channel: pages drawn in a child process, vectors written and flushed. A
+round measures each once, every second round in the opposite order; the shares are the medians of the rounds' own.
 
 Without a GPU: the slow twin of a tiny ColModernVBERT. Its forward ends in a sleep that stands in for the device, so
 that the share says what the pipeline loses and not what the processor can do. torch has one thread meanwhile: a tiny
@@ -36,6 +37,8 @@ from numpy.typing import NDArray
 from benchmarks.common import parser, show
 from benchmarks.tiny_models import build, tokenizer
 from folioscope.domain import PageInput, PageKey, Words
+from folioscope.settings import Settings
+from ingest import Library
 from retrieval.encoders.colpali import ColPaliEncoder, is_needed
 from retrieval.encoders.torch_device import import_torch
 
@@ -108,6 +111,42 @@ def call_loop(encoder: ColPaliEncoder, pages: Sequence[PageInput]) -> float:
         for page, vectors in zip(part, encoder.encode_pages(part), strict=True):
             index[page.key] = vectors.astype(np.float16)
     return len(index) / (time.perf_counter() - start)
+
+
+def ingest_loop(library: Library, bare: Callable[[], float]) -> tuple[float, float]:
+    """Pages a second of a library that fills its visual channel, from adding it to its last page; and of ``bare``."""
+    library.add_channel(None, "visual")
+    pages = sum(found.coverage.total for found in library.channel_status() if found.entry.name == "visual")
+    start = time.perf_counter()
+    library.backfill()
+    taken = time.perf_counter() - start
+    library.remove_channel(None, "visual")
+    return pages / taken, bare()
+
+
+def ingest_share(root: Path, count: int, rounds: int) -> dict[str, Any]:
+    """A whole ingest with the slow twin: pages drawn in a child process, vectors on disk, the catalog's rows."""
+    import pymupdf
+
+    with pymupdf.open() as pdf:
+        for number in range(count):
+            pdf.new_page(width=595, height=842).insert_text((60, 80), f"harbour engine, page {number}")
+        pdf.save(root / "pages.pdf")
+    spec = f"colpali:{build('colmodernvbert', root / 'twin')}"
+    settings = Settings(data_dir=root / "data", channels=("lexical",), visual_model=spec, ocr="off")
+    with Library(settings=settings) as library:
+        library.ingest([root / "pages.pdf"])
+        encoder = library.channels.proven(spec)
+        assert isinstance(encoder, ColPaliEncoder)
+        slow_down(encoder)
+        bare = partial(bare_loop, encoder, draw_pages(count, encoder.long_edge), encoder.batching.size)
+        ingest_loop(library, bare)  # warm: the jobs' threads, the child process
+        taken = [ingest_loop(library, bare) for _ in range(rounds)]
+    return {
+        "ingest_pages_per_s": round(median(found for found, _ in taken), 2),
+        "ingest_shares": sorted(round(found / alone, 3) for found, alone in taken),
+        "ingest_share": round(median(found / alone for found, alone in taken), 3),
+    }
 
 
 def measure(encoder: ColPaliEncoder, count: int, rounds: int) -> dict[str, Any]:
@@ -217,11 +256,16 @@ def prepare_ms(pages: int = 10) -> float:
 
 def slow_twin(root: Path) -> ColPaliEncoder:
     """The tiny model, slowed down, with batches of four."""
-    import_torch().set_num_threads(1)
     encoder = ColPaliEncoder(str(build("colmodernvbert", root / "tiny")))
+    slow_down(encoder)
+    return encoder
+
+
+def slow_down(encoder: ColPaliEncoder) -> None:
+    """Make it a slow twin with batches of four."""
+    import_torch().set_num_threads(1)
     encoder.model = SlowTwin(encoder.model)
     encoder.batching.size = 4
-    return encoder
 
 
 def run(root: Path, names: Sequence[str], pages: int, rounds: int, batches: Sequence[int]) -> dict[str, Any]:
@@ -229,7 +273,11 @@ def run(root: Path, names: Sequence[str], pages: int, rounds: int, batches: Sequ
     torch = import_torch()
     figures: dict[str, Any] = {}
     if SLOW_TWIN in names:
-        figures[SLOW_TWIN] = {"sleep_ms_a_page": 1000 * SLEEP_S, **measure(slow_twin(root), pages, rounds)}
+        figures[SLOW_TWIN] = {
+            "sleep_ms_a_page": 1000 * SLEEP_S,
+            **measure(slow_twin(root), pages, rounds),
+            **ingest_share(root, pages, rounds),
+        }
         figures["prepare"] = {"colmodernvbert_ms_a_page": prepare_ms()}
     for name in names:
         if name == SLOW_TWIN:
