@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -203,7 +204,8 @@ class Pipeline:
                     points = self._points(channel, portion)
                     writing.result()  # one behind at most
                     if portion:
-                        writing = writer.submit(self._write, channel, key, portion, points)
+                        # In the context of this job, so that its progress is published as this job's.
+                        writing = writer.submit(copy_context().run, self._write, channel, key, portion, points)
                 writing.result()
         except ChannelUnavailable as error:
             log.warning("the %s channel takes in nothing more: %s", key, error)
