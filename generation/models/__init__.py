@@ -119,7 +119,7 @@ def open_model(spec: str, settings: Settings, *, analyzer: Analyzer, encoder: Te
     model = open_vision_model(spec, settings)
     from generation.reader import Reader
 
-    return Reader(model, page_words=settings.page_words)
+    return Reader(model, settings)
 
 
 def _chosen(settings: Settings) -> str:
