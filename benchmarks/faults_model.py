@@ -37,7 +37,7 @@ MODELS = {
     "compatible": "openai:vision-1",
 }
 SAID = "The board proposes a dividend of 0.35 euros a share."
-TRUE = "It proposes to pay a dividend"  # words of the page
+TRUE = "The board proposes a dividend of 0.35 euros a share"  # words of the page that is found first
 
 
 def reply(quote: str, page: int) -> Callable[[Asked], str]:

@@ -3,8 +3,9 @@
 A server in another process answers at once, as each vendor would. ``raw``: the vendor's SDK with one client that is
 kept, given a finished prompt with 4 page images as JPEG files; from the call to the first piece of text. ``model``: the
 same prompt through our `VisionModel`. ``service``: `generation.stream` over the sample documents, from the question to
-the first piece of text: the same 4 pages searched, drawn (kept after the first time), put into a prompt and sent. By
-turns, so that all three see the same machine.
+the first piece of text: the same 4 pages searched, their pictures (kept from the first time) put into a prompt and
+sent. ``new_pages``: the same with pictures made anew from the page images on disk. By turns, so that all see the same
+machine.
 """
 
 from __future__ import annotations
@@ -91,11 +92,12 @@ async def measure(name: str, library: Library, url: str, runs: int) -> dict[str,
     prompt, _ = await reader.prompt(QUESTION, pages)
     assert sum(isinstance(part, Picture) for part in prompt.parts) == PAGES
     raw, close = RAW[name](url, model, prompt)
-    found: dict[str, list[float]] = {"raw": [], "model": [], "service": []}
+    found: dict[str, list[float]] = {"raw": [], "model": [], "service": [], "new_pages": []}
     for _ in range(runs + 1):
         found["raw"].append(await first(raw()))
         found["model"].append(await first(model.generate(prompt)))
-        found["service"].append(await first(stream(QUESTION, retriever, reader, k=PAGES, images=library)))
+        for kind, reading in (("service", reader), ("new_pages", Reader(model, settings))):
+            found[kind].append(await first(stream(QUESTION, retriever, reading, k=PAGES, images=library)))
     await close()
     return {f"{kind}_ms": round(1000 * median(times[1:]), 1) for kind, times in found.items()}
 
