@@ -153,4 +153,6 @@ def _vendors(_settings: Settings) -> Result:
     """What each kind of vision-language model lacks; keys are looked for and not shown, and nobody is called."""
     from generation.models import VENDORS, lacking
 
-    return Result("vision models", "ok", "; ".join(f"{vendor}: {lacking(vendor) or 'ready'}" for vendor in VENDORS))
+    return Result(
+        "vision models", "ok", "; ".join(f"{vendor}: {lacking(vendor) or 'nothing missing'}" for vendor in VENDORS)
+    )

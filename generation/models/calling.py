@@ -138,7 +138,7 @@ async def _timed(
             except TimeoutError:
                 limit = f"{patience.piece_s:g} s of silence" if left > patience.piece_s else f"{patience.total_s:g} s"
                 raise Failure(f"given up after {limit}", SILENT) from None
-            except httpx2.TransportError as error:
+            except (httpx2.TransportError, httpx2.InvalidURL) as error:
                 raise Failure(str(error) or type(error).__name__) from error
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
                 raise Failure(f"{type(error).__name__}: {error}", NONSENSE) from error

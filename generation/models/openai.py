@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -50,7 +49,8 @@ class OpenAI:
         self.structured = settings.openai_structured
         self._model = model
         self._url = settings.openai_url or os.environ.get("OPENAI_BASE_URL") or f"https://{OFFICIAL}/v1"
-        self._official = f".{urlsplit(self._url).hostname}".endswith(f".{OFFICIAL}")  # or a region of it
+        host = self._url.partition("://")[2].partition("/")[0].partition(":")[0]
+        self._official = f".{host}".endswith(f".{OFFICIAL}")  # or a region of it
         # The SDK insists on a key; a server that wants none looks at none.
         self._key = SecretStr(os.environ.get("OPENAI_API_KEY", "").strip() or "none")
         if self._official:

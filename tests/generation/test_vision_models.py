@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import io
 import logging
 import threading
@@ -79,8 +78,8 @@ def vendors(server: Vendors) -> Vendors:
 @pytest.fixture(params=MODELS)
 def kind(request: pytest.FixtureRequest) -> str:
     package = VENDORS[MODELS[request.param].partition(":")[0]].package
-    if package and not importlib.util.find_spec(package.partition(".")[0]):
-        pytest.skip(f"{package} is not installed: pip install 'folioscope[models]'")
+    if package:
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'folioscope[models]'")
     return str(request.param)
 
 
@@ -363,6 +362,12 @@ def test_no_server_at_all(opened: Callable[..., VisionModel], kind: str) -> None
     error = heard(model)[2]
     assert type(error) is ModelError
     assert ("ollama serve" if kind == "ollama" else "URL") in error.hint
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://", "http://[::1", "ftp://x"])
+def test_a_url_that_is_none(opened: Callable[..., VisionModel], kind: str, url: str) -> None:
+    vendor = MODELS[kind].partition(":")[0]
+    assert type(heard(opened(**{f"{vendor}_url": url, "model_retries": 0}))[2]) is ModelError
 
 
 def test_models_that_are_not_there_or_see_nothing(opened: Callable[..., VisionModel], vendors: Vendors) -> None:
