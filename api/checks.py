@@ -33,7 +33,7 @@ class Result:
 def check_all(settings: Settings) -> list[Result]:
     """Every check, none of which stops the others."""
     checks: list[Callable[[Settings], Result]] = [
-        _python, _packages, _data_folder, _disk, _ocr, _semantic, _sandbox, _database, _model
+        _python, _packages, _data_folder, _disk, _ocr, _semantic, _sandbox, _database, _model, _vendors
     ]  # fmt: skip
     results = []
     for check in checks:
@@ -147,3 +147,12 @@ def _model(settings: Settings) -> Result:
     except ModelUnavailable as error:
         return Result("answering model", "bad", error.message, error.hint)
     return Result("answering model", "ok", f"{spec}: {reason}")
+
+
+def _vendors(_settings: Settings) -> Result:
+    """What each kind of vision-language model lacks; keys are looked for and not shown, and nobody is called."""
+    from generation.models import VENDORS, lacking
+
+    return Result(
+        "vision models", "ok", "; ".join(f"{vendor}: {lacking(vendor) or 'nothing missing'}" for vendor in VENDORS)
+    )

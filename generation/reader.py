@@ -19,6 +19,9 @@ from generation.running import closing
 MOST_CHARACTERS = 200_000
 """Of a reply; a model that goes on is cut."""
 
+KEPT_PICTURES = 64
+"""Pictures of the pages that were shown last, some 20 MB: questions that follow each other are often about the same."""
+
 
 class Reader:
     """Implements `folioscope.ports.AnswerModel` over a `VisionModel`.
@@ -30,6 +33,7 @@ class Reader:
     def __init__(self, model: VisionModel, settings: Settings) -> None:
         self.model = model
         self.page_words = settings.page_words
+        self._kept: dict[tuple[str, int, int, PictureLimits], Picture] = {}
 
     @property
     def name(self) -> str:
@@ -69,7 +73,7 @@ class Reader:
     async def _prompt(
         self, question: str, pages: Sequence[GivenPage], history: Sequence[Turn], limits: PictureLimits
     ) -> tuple[Prompt, tuple[str, ...]]:
-        drawn = await asyncio.gather(*(_drawn(page, limits) for page in pages[: limits.max_pictures]))
+        drawn = await asyncio.gather(*(self._drawn(page, limits) for page in pages[: limits.max_pictures]))
         pictures = [image if isinstance(image, Picture) else None for image in drawn]
         pictures += [None] * (len(pages) - len(drawn))
         notes = [image for image in drawn if isinstance(image, str)]
@@ -79,6 +83,23 @@ class Reader:
             question, pages, pictures, structured=self.model.structured, words=self.page_words, history=history
         )
         return made, tuple(notes)
+
+    async def _drawn(self, page: GivenPage, limits: PictureLimits) -> Picture | str | None:
+        """The page's picture, or why there is none."""
+        if page.image is None:
+            return None
+        key = (page.document.id, page.document.version, page.page, limits)
+        kept = self._kept.pop(key, None)
+        try:
+            if kept is None:
+                image = await asyncio.to_thread(page.image, limits.long_edge)
+                kept = await asyncio.to_thread(picture, image, limits)
+        except FolioscopeError as error:
+            return f"{page.document.filename}, page {page.page} could not be shown to the model: {error}"
+        self._kept[key] = kept  # the last one of all
+        while len(self._kept) > KEPT_PICTURES:
+            self._kept.pop(next(iter(self._kept)))
+        return kept
 
 
 class _Reading:
@@ -151,14 +172,3 @@ def _attempts(pages: int, limits: PictureLimits) -> Iterator[tuple[int, PictureL
 def _too_long(count: int, of: int, limits: PictureLimits) -> str:
     shown = f"the best {count} of {of} pages" if count > 1 else "the best page"
     return f"The prompt was too long for the model: it was given {shown}, at most {limits.long_edge} pixels each."
-
-
-async def _drawn(page: GivenPage, limits: PictureLimits) -> Picture | str | None:
-    """The page's picture, or why there is none."""
-    if page.image is None:
-        return None
-    try:
-        image = await asyncio.to_thread(page.image, limits.long_edge)
-        return await asyncio.to_thread(picture, image, limits)
-    except FolioscopeError as error:
-        return f"{page.document.filename}, page {page.page} could not be shown to the model: {error}"

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+# No test, and no program started by one, talks to a vendor with a key of whoever runs it.
+for variable in ("ANTHROPIC", "OPENAI", "GEMINI", "GOOGLE"):
+    os.environ.pop(f"{variable}_API_KEY", None)
+
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 

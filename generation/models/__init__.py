@@ -61,7 +61,7 @@ def choose(settings: Settings) -> Choice:
     missing: list[str] = []
     for spec in settings.auto_models:
         vendor, _ = _parse(spec)
-        lack = _lack(vendor)
+        lack = lacking(vendor)
         if not lack:
             skipped = f" ({'; '.join(missing)})" if missing else ""
             return Choice(spec, f"the first of auto_models that is configured{skipped}")
@@ -69,8 +69,8 @@ def choose(settings: Settings) -> Choice:
     return Choice("extractive", f"no other is configured ({'; '.join(missing)})" if missing else "auto_models is empty")
 
 
-def _lack(vendor: str) -> str:
-    """What a vendor's models need and is not there; empty where they are configured."""
+def lacking(vendor: str) -> str:
+    """What the models of one of `VENDORS` need and is not there, for people; empty where they are configured."""
     needs = VENDORS[vendor]
     if needs.keys and not any(os.environ.get(name, "").strip() for name in needs.keys):
         return f"{needs.keys[0]} is not set"
@@ -116,9 +116,10 @@ def open_model(spec: str, settings: Settings, *, analyzer: Analyzer, encoder: Te
         from generation.models.extractive import Extractive
 
         return Extractive(analyzer, encoder)
+    model = open_vision_model(spec, settings)
     from generation.reader import Reader
 
-    return Reader(open_vision_model(spec, settings), settings)
+    return Reader(model, settings)
 
 
 def _chosen(settings: Settings) -> str:

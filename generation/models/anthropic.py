@@ -69,7 +69,11 @@ class Anthropic:
         reason = None
         async with connection() as http:
             client = self._sdk.AsyncAnthropic(
-                api_key=self._key, base_url=self._url, http_client=http, max_retries=0, timeout=TIMEOUT
+                api_key=self._key.get_secret_value(),
+                base_url=self._url,
+                http_client=http,
+                max_retries=0,
+                timeout=TIMEOUT,
             )
             try:
                 async for event in await client.messages.create(**request, stream=True):

@@ -24,6 +24,7 @@ from functools import lru_cache
 from typing import Any
 
 import httpx2
+from pydantic import SecretStr
 
 from folioscope.domain import Finish
 from folioscope.errors import (
@@ -137,7 +138,7 @@ async def _timed(
             except TimeoutError:
                 limit = f"{patience.piece_s:g} s of silence" if left > patience.piece_s else f"{patience.total_s:g} s"
                 raise Failure(f"given up after {limit}", SILENT) from None
-            except httpx2.TransportError as error:
+            except (httpx2.TransportError, httpx2.InvalidURL) as error:
                 raise Failure(str(error) or type(error).__name__) from error
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
                 raise Failure(f"{type(error).__name__}: {error}", NONSENSE) from error
@@ -154,7 +155,12 @@ def _wait(failure: Failure, attempt: int) -> float:
 
 
 def _may_pass(failure: Failure) -> bool:
-    return failure.status in AGAIN and not _NO_CREDIT.search(str(failure))
+    return failure.status in AGAIN and not _is_used_up(failure)
+
+
+def _is_used_up(failure: Failure) -> bool:
+    """An account without credit says so without a time to wait; some speak of billing for a passing limit too."""
+    return failure.retry_after is None and failure.status >= 400 and bool(_NO_CREDIT.search(str(failure)))
 
 
 def explain(failure: Failure, server: Server) -> FolioscopeError:
@@ -169,7 +175,7 @@ def explain(failure: Failure, server: Server) -> FolioscopeError:
         return ModelError(f"The connection to {name} failed: {failure}.", hint=server.help)
     if status == NONSENSE:
         return ModelError(f"{name} answered what is not understood here: {failure}.", hint=server.help)
-    if _NO_CREDIT.search(str(failure)):
+    if _is_used_up(failure):
         return ModelAuth(f"The account for {name} is used up.", hint=said)
     if status == 401 or _BAD_KEY.search(str(failure)):
         hint = f"Check the key in the variable {server.key}." if server.key else "Does the server ask for a key?"
@@ -233,11 +239,11 @@ def imported(package: str, extra: str) -> Any:
         ) from None
 
 
-def key_in(*names: str, extra: str) -> str:
+def key_in(*names: str, extra: str) -> SecretStr:
     """The key in the first of the variables that has one. Raises `ModelUnavailable` where none has."""
     for name in names:
         if key := os.environ.get(name, "").strip():
-            return key
+            return SecretStr(key)
     raise ModelUnavailable(
         f"There is no key for {extra}: the variable {names[0]} is empty.",
         hint=f"Set {names[0]}, and pip install 'folioscope[{extra}]'. Without any key: `ollama:<model>`, a model on "

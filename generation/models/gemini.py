@@ -90,7 +90,7 @@ class Gemini:
             httpx_async_client=http,
             async_client_args={"ssl": ssl_context()},
         )
-        return self._sdk.Client(api_key=self._key, vertexai=False, http_options=options)
+        return self._sdk.Client(api_key=self._key.get_secret_value(), vertexai=False, http_options=options)
 
     def _contents(self, prompt: Prompt) -> list[Any]:
         types = self._sdk.types

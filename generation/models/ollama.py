@@ -24,7 +24,7 @@ from generation.models.calling import NONSENSE, Failure, Patience, Server, conne
 
 DEFAULT_URL = "http://127.0.0.1:11434"
 
-LIMITS = PictureLimits(long_edge=1280, max_bytes=5_000_000, max_pictures=20)
+LIMITS = PictureLimits(long_edge=1280, max_bytes=1_500_000, max_pictures=20)
 """Nothing is documented. Models that take pictures as they are (Qwen's) count a token for 28 x 28 pixels: a page of
 this size is 1,500 tokens."""
 
@@ -53,6 +53,7 @@ class Ollama:
         async with connection() as http:
             if not self._sees and any(isinstance(part, Picture) for part in prompt.parts):
                 await self._check_sight(http)
+            finish = None
             async with http.stream("POST", f"{self._url}/api/chat", json=self._request(prompt)) as response:
                 await _raise_for(response)
                 async for line in response.aiter_lines():
@@ -62,8 +63,9 @@ class Ollama:
                     if "error" in told:
                         raise Failure(str(told["error"]), 500)
                     yield told["message"]["content"]
-                    if told["done"]:
-                        yield _finish(told)
+                    finish = _finish(told) if told["done"] else None
+        if finish:
+            yield finish
 
     async def _check_sight(self, http: httpx2.AsyncClient) -> None:
         response = await http.post(f"{self._url}/api/show", json={"model": self._model})

@@ -11,7 +11,8 @@ import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import Any, Literal
-from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 from folioscope.domain import Finish, Picture, PictureLimits, Prompt
 from folioscope.settings import Settings
@@ -48,8 +49,10 @@ class OpenAI:
         self.structured = settings.openai_structured
         self._model = model
         self._url = settings.openai_url or os.environ.get("OPENAI_BASE_URL") or f"https://{OFFICIAL}/v1"
-        self._official = f".{urlsplit(self._url).hostname}".endswith(f".{OFFICIAL}")  # or a region of it
-        self._key = os.environ.get("OPENAI_API_KEY", "").strip()
+        host = self._url.partition("://")[2].partition("/")[0].partition(":")[0]
+        self._official = f".{host}".endswith(f".{OFFICIAL}")  # or a region of it
+        # The SDK insists on a key; a server that wants none looks at none.
+        self._key = SecretStr(os.environ.get("OPENAI_API_KEY", "").strip() or "none")
         if self._official:
             self._key = key_in("OPENAI_API_KEY", extra="openai")
         self._sdk = imported("openai", "openai")
@@ -65,9 +68,12 @@ class OpenAI:
         reason, refused = None, False
         async with connection() as http:
             client = self._sdk.AsyncOpenAI(
-                # The SDK insists on a key; a server that wants none looks at none.
-                api_key=self._key or "none", base_url=self._url, http_client=http, max_retries=0, timeout=TIMEOUT
-            )  # fmt: skip
+                api_key=self._key.get_secret_value(),
+                base_url=self._url,
+                http_client=http,
+                max_retries=0,
+                timeout=TIMEOUT,
+            )
             try:
                 async for chunk in await client.chat.completions.create(**request, stream=True):
                     usage |= _counts(chunk.usage)

@@ -240,11 +240,12 @@ def test_settings_say_where_they_come_from(run, tmp_path: Path) -> None:
 
 
 def test_doctor_checks_and_never_prints_keys(run) -> None:
-    done = run("doctor", "--json", OPENAI_API_KEY="sk-very-secret")
+    done = run("doctor", "--json", OPENAI_API_KEY="sk-very-secret", FOLIOSCOPE_AUTO_MODELS="gemini:some-model")
     results = {row["name"]: row for row in json.loads(done.stdout)}
     assert results["sandbox"]["state"] == "ok"
     assert results["data folder"]["state"] == "ok"
-    assert "extractive" in results["answering model"]["detail"]
+    assert results["answering model"]["detail"].startswith("extractive")
+    assert "gemini: GEMINI_API_KEY is not set" in results["vision models"]["detail"]
     assert "sk-very-secret" not in done.stdout + done.stderr
     broken = run("doctor", code=1, FOLIOSCOPE_DATABASE_URL="postgresql+psycopg://nobody@127.0.0.1:1/none")
     assert "BAD" in broken.stdout

@@ -106,6 +106,24 @@ def test_images_come_first_words_next_the_question_last() -> None:
     assert (asked.parts[1].width, asked.parts[1].height) == (200, 400)
 
 
+def test_a_page_is_made_a_picture_once() -> None:
+    drawn: list[int] = []
+
+    def counted(long_edge: int) -> NDArray[np.uint8]:
+        drawn.append(long_edge)
+        return grey(long_edge)
+
+    pages = [page(number, image=counted) for number in range(3)]
+    model = Scripted([["[[none]]", DONE], ["[[none]]", DONE], [PromptTooLong("too long")], ["[[none]]", DONE]])
+    reader = Reader(model, Settings())
+    drafted(reader, pages[:2])
+    drafted(reader, pages)
+    assert len(drawn) == 3
+    assert [p.data for p in pictures(model.asked[1])][:2] == [p.data for p in pictures(model.asked[0])]
+    drafted(reader, pages[:1])  # too long, then smaller: another picture
+    assert drawn == [400, 400, 400, 200]
+
+
 def test_a_model_without_structured_output_is_told_the_marks() -> None:
     model = Scripted([["Ten [[1: it is ten]].", DONE]], structured=False)
     text, segments, draft = drafted(Reader(model, Settings()), [page(1)])

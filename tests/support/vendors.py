@@ -49,12 +49,12 @@ WIRES: dict[Vendor, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply with status 200.
+    """A reply with status 200, its text sent in so many ``pieces``.
 
-    ``before_s``, ``between_s``: seconds before the first byte and between two pieces. ``pieces``: how many the text is
-    sent in. After so many of them: ``cut_after``: the connection breaks; ``ends_after``: the stream ends as if all were
-    said; ``error_after``: the vendor's error event comes; ``garbage_after``: an event that is not JSON. ``thinks``:
-    thoughts come before the text.
+    ``before_s``, ``between_s``: seconds before the first byte and between two pieces; ``hold``: what is waited for
+    before the second piece. After a number of pieces ``cut_after``: the connection breaks; ``ends_after``: the stream
+    ends as if all were said; ``error_after``: the vendor's error event comes; ``garbage_after``: an event that is not
+    JSON. ``thinks``: thoughts come before the text.
     """
 
     text: str
@@ -67,6 +67,7 @@ class Reply:
     error_after: int | None = None
     garbage_after: int | None = None
     thinks: bool = False
+    hold: threading.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,8 @@ class _Handler(BaseHTTPRequestHandler):
         for chunk in _script(asked, reply):
             if chunk is None:
                 closing.wait(reply.between_s)
+                if reply.hold is not None:
+                    reply.hold.wait(60)
             elif not chunk:  # cut: no last chunk, so that the client sees the reply is not whole
                 self.close_connection = True
                 return

@@ -51,7 +51,7 @@ def read(path: str, headers: Mapping[str, str], raw: bytes, key: str) -> Asked:
     need(path.partition("?")[0] == "/v1/messages", f"no such path: {path}")
     if len(raw) > MAX_REQUEST:
         raise Bad("", "too_large")
-    # The key has two places: SDKs up to version 2.11 use the first, those since 2.12 the second.
+    # The API takes the key in either header; the SDK uses the second.
     if headers.get("x-api-key") != key and headers.get("authorization") != f"Bearer {key}":
         raise Bad("", "auth")
     need(headers.get("anthropic-version") in VERSIONS, "anthropic-version: header is required")

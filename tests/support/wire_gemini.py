@@ -27,13 +27,14 @@ ERRORS: dict[Trouble, tuple[int, str, str]] = {
     "invalid": (400, "INVALID_ARGUMENT", "{}"),
     "auth": (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
     "forbidden": (403, "PERMISSION_DENIED", "Your project has been denied access."),
-    "no_credit": (429, "RESOURCE_EXHAUSTED", "You exceeded your current quota, please check your plan and billing."),
+    "no_credit": (429, "RESOURCE_EXHAUSTED", "Your prepayment credits are depleted. Please go to AI Studio to manage "
+                  "your project and billing."),
     "unknown_model": (404, "NOT_FOUND", "models/{} is not found for API version v1beta."),
     "no_vision": (400, "INVALID_ARGUMENT", "Image input modality is not enabled for models/{}"),
     "too_large": (413, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 20971520 bytes."),
     "prompt_too_long": (400, "INVALID_ARGUMENT", "The input token count exceeds the maximum number of tokens "
                         "allowed: {}"),
-    "rate_limit": (429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
+    "rate_limit": (429, "RESOURCE_EXHAUSTED", "You exceeded your current quota, please check your plan and billing."),
     "overloaded": (503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
     "server_error": (500, "INTERNAL", "An internal error has occurred."),
 }  # fmt: skip
