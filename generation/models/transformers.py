@@ -69,6 +69,11 @@ class Transformers:
         """As many pictures of A4 pages as the context holds, measured on one. Loads the processor, not the weights."""
         return PictureLimits(LONG_EDGE, 20 << 20, self._max_pictures())
 
+    @property
+    def structured(self) -> bool:
+        """False: nothing holds its replies to a schema; it is told one in words."""
+        return False
+
     async def generate(self, prompt: Prompt) -> AsyncIterator[str | Finish]:
         """See `VisionModel`. Whoever stops reading stops the model at its next token."""
         loop = asyncio.get_running_loop()

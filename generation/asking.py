@@ -1,0 +1,136 @@
+"""Asking a vision-language model for a value: its reply is JSON, checked, and asked for once more where it is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from folioscope.domain import Finish, Picture, Prompt
+from folioscope.errors import ModelError, ReplyCut
+from folioscope.ports import VisionModel
+
+REPLY_TOKENS = 8192
+
+M = TypeVar("M", bound="Reply")
+
+
+class Reply(BaseModel):
+    """What a model is asked to reply: every field is wanted, others are ignored."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+
+class Asking:
+    """Questions to one model, told in ``system`` what it must keep to. ``usage``: as in `Finish`, summed so far."""
+
+    def __init__(self, model: VisionModel, system: str) -> None:
+        self.model = model
+        self.usage: Counter[str] = Counter()
+        self._system = system
+
+    async def ask_for(self, kind: type[M], parts: Sequence[str | Picture]) -> M:
+        """The model's reply to ``parts`` as a ``kind``, asked for once more where it is none.
+
+        Raises `ReplyCut`, `ModelError` where the second reply is none either, and what the model raises.
+        """
+
+        def problems(value: Any) -> list[str]:
+            try:
+                kind.model_validate(value)
+            except ValidationError as error:
+                return [f"{_pointer(e['loc'])}: {e['msg']}" for e in error.errors()]
+            return []
+
+        value, wrong = await self.ask_json(parts, kind.model_json_schema(), problems)
+        if wrong:
+            raise _unusable(self.model, wrong)
+        return kind.model_validate(value)
+
+    async def ask_json(
+        self, parts: Sequence[str | Picture], schema: Mapping[str, Any], problems: Callable[[Any], list[str]]
+    ) -> tuple[Any, list[str]]:
+        """The model's reply as a JSON value, and what is still wrong with it after it was asked for a second time.
+
+        Raises `ReplyCut`, and `ModelError` where not even the second reply is JSON.
+        """
+        text = await self._ask(Prompt(self._system, tuple(parts), schema=schema, max_tokens=REPLY_TOKENS))
+        value, wrong = _judged(text, problems)
+        if not wrong:
+            return value, []
+        said = "\n".join(f"- {each}" for each in wrong[:20])
+        again = (
+            *parts,
+            f"You replied:\n{text}\n\nThat is not what was asked for:\n{said}\nReply again, with JSON alone.",
+        )
+        value, wrong = _judged(
+            await self._ask(Prompt(self._system, again, schema=schema, max_tokens=REPLY_TOKENS)), problems
+        )
+        if value is None and wrong:
+            raise _unusable(self.model, wrong)
+        return value, wrong
+
+    async def _ask(self, prompt: Prompt) -> str:
+        text, finish = await reply(self.model, prompt)
+        self.usage.update(finish.usage)
+        if finish.reason == "length":
+            raise ReplyCut(
+                f"{self.model.name} had more to say than {prompt.max_tokens:,} tokens.",
+                hint="Ask for less: fewer pages, or a smaller schema.",
+            )
+        return text
+
+
+async def reply(model: VisionModel, prompt: Prompt) -> tuple[str, Finish]:
+    """The whole reply. Raises `ModelError` where the model declined or ended without a word on how."""
+    pieces: list[str] = []
+    finish: Finish | None = None
+    async for piece in model.generate(prompt):
+        if isinstance(piece, Finish):
+            finish = piece
+        else:
+            pieces.append(piece)
+    if finish is None:
+        raise ModelError(f"{model.name} broke off its reply.", hint="Try again.")
+    if finish.reason == "refusal":
+        raise ModelError(f"{model.name} declined to reply.", hint="Ask otherwise, or choose another model.")
+    return "".join(pieces), finish
+
+
+def parsed(text: str) -> Any:
+    """The first JSON object or array in a reply, whatever stands around it. Raises ``ValueError`` without one."""
+    decoder = json.JSONDecoder(parse_constant=_no_number)
+    starts = [place for place, letter in enumerate(text) if letter in "{["][:100]
+    for start in starts:
+        try:
+            return decoder.raw_decode(text, start)[0]
+        except (ValueError, RecursionError):
+            continue
+    raise ValueError("there is no JSON in the reply")
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _judged(text: str, problems: Callable[[Any], list[str]]) -> tuple[Any, list[str]]:
+    """The reply's value and what is wrong with it; None where it has none."""
+    try:
+        value = parsed(text)
+    except ValueError as error:
+        return None, [str(error)]
+    return value, problems(value)
+
+
+def _unusable(model: VisionModel, wrong: Sequence[str]) -> ModelError:
+    return ModelError(
+        f"{model.name} replied twice with what can't be used: {'; '.join(wrong[:3])}.",
+        hint="Try again, or choose a more capable model.",
+    )
+
+
+def _pointer(place: Sequence[object]) -> str:
+    return "/" + "/".join(map(str, place))
