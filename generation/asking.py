@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from folioscope.domain import Finish, Picture, Prompt
 from folioscope.errors import ModelError, ReplyCut
 from folioscope.ports import VisionModel
+from generation.running import closing
+from generation.schemas import can_be_held, in_words, pointer
 
 REPLY_TOKENS = 8192
 
@@ -42,7 +44,7 @@ class Asking:
             try:
                 kind.model_validate(value)
             except ValidationError as error:
-                return [f"{_pointer(e['loc'])}: {e['msg']}" for e in error.errors()]
+                return [f"{pointer(*e['loc'])}: {e['msg']}" for e in error.errors()]
             return []
 
         value, wrong = await self.ask_json(parts, kind.model_json_schema(), problems)
@@ -57,19 +59,15 @@ class Asking:
 
         Raises `ReplyCut`, and `ModelError` where not even the second reply is JSON.
         """
-        text = await self._ask(Prompt(self._system, tuple(parts), schema=schema, max_tokens=REPLY_TOKENS))
-        value, wrong = _judged(text, problems)
-        if not wrong:
-            return value, []
-        said = "\n".join(f"- {each}" for each in wrong[:20])
-        again = (
-            *parts,
-            f"You replied:\n{text}\n\nThat is not what was asked for:\n{said}\nReply again, with JSON alone.",
-        )
-        value, wrong = _judged(
-            await self._ask(Prompt(self._system, again, schema=schema, max_tokens=REPLY_TOKENS)), problems
-        )
-        if value is None and wrong:
+        held = schema if can_be_held(schema) else None
+        asked = tuple(parts) if held else (*parts, in_words(schema))
+        for again in (False, True):
+            text = await self._ask(Prompt(self._system, asked, schema=held, max_tokens=REPLY_TOKENS))
+            value, wrong = _judged(text, problems)
+            if again or not wrong:
+                break
+            asked = (*asked, _correction(text, wrong))
+        if value is None:
             raise _unusable(self.model, wrong)
         return value, wrong
 
@@ -88,11 +86,12 @@ async def reply(model: VisionModel, prompt: Prompt) -> tuple[str, Finish]:
     """The whole reply. Raises `ModelError` where the model declined or ended without a word on how."""
     pieces: list[str] = []
     finish: Finish | None = None
-    async for piece in model.generate(prompt):
-        if isinstance(piece, Finish):
-            finish = piece
-        else:
-            pieces.append(piece)
+    async with closing(model.generate(prompt)) as stream:
+        async for piece in stream:
+            if isinstance(piece, Finish):
+                finish = piece
+            else:
+                pieces.append(piece)
     if finish is None:
         raise ModelError(f"{model.name} broke off its reply.", hint="Try again.")
     if finish.reason == "refusal":
@@ -101,15 +100,15 @@ async def reply(model: VisionModel, prompt: Prompt) -> tuple[str, Finish]:
 
 
 def parsed(text: str) -> Any:
-    """The first JSON object or array in a reply, whatever stands around it. Raises ``ValueError`` without one."""
+    """The first JSON object in a reply, whatever stands around it. Raises ``ValueError`` without one."""
     decoder = json.JSONDecoder(parse_constant=_no_number)
-    starts = [place for place, letter in enumerate(text) if letter in "{["][:100]
+    starts = [place for place, letter in enumerate(text) if letter == "{"][:100]
     for start in starts:
         try:
             return decoder.raw_decode(text, start)[0]
         except (ValueError, RecursionError):
             continue
-    raise ValueError("there is no JSON in the reply")
+    raise ValueError("there is no JSON object in the reply")
 
 
 def _no_number(name: str) -> Any:
@@ -125,12 +124,13 @@ def _judged(text: str, problems: Callable[[Any], list[str]]) -> tuple[Any, list[
     return value, problems(value)
 
 
+def _correction(text: str, wrong: Sequence[str]) -> str:
+    said = "\n".join(f"- {each}" for each in wrong[:20])
+    return f"You replied:\n{text}\n\nThat is not what was asked for:\n{said}\nReply again, with JSON alone."
+
+
 def _unusable(model: VisionModel, wrong: Sequence[str]) -> ModelError:
     return ModelError(
         f"{model.name} replied twice with what can't be used: {'; '.join(wrong[:3])}.",
         hint="Try again, or choose a more capable model.",
     )
-
-
-def _pointer(place: Sequence[object]) -> str:
-    return "/" + "/".join(map(str, place))

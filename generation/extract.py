@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from folioscope.domain import GivenPage
+from folioscope.domain import Citation, GivenPage
 from folioscope.ports import VisionModel
 from generation.citations import numbers
 from generation.reading import Quoted, Read, Reading
@@ -78,7 +78,9 @@ async def extract_async(
         data=merged.data,
         fields=fields,
         problems=tuple(problems(merged.data)),
-        unsupported=tuple(path for path, _ in leaves(merged.data) if not _carrier(path, fields, reading)),
+        unsupported=tuple(
+            path for path, _ in leaves(merged.data) if not carrier(path, fields, reading.evidence.citations)
+        ),
         **reading.told(),
     )
 
@@ -96,6 +98,12 @@ def leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(value, path + pointer(index))
     elif data is not None:
         yield path, data
+
+
+def carrier(path: str, fields: Mapping[str, int], citations: Sequence[Citation]) -> int | None:
+    """The citation that stands on its page and carries a value, its own or that of something it is part of."""
+    found = (number for part, number in fields.items() if _is_in(part, path))
+    return next((number for number in found if citations[number - 1].quote_status != "unverified"), None)
 
 
 class Merged:
@@ -213,9 +221,3 @@ def _other_number(path: str, value: Any, quote: str) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int | float) or numbers(str(value)) <= numbers(quote):
         return []
     return [f"The number {value} at {path} does not stand in its quote: “{quote}”."]
-
-
-def _carrier(path: str, fields: Mapping[str, int], reading: Reading) -> int | None:
-    """The citation that stands on its page and carries a value, its own or one of what it is part of."""
-    found = (number for part, number in fields.items() if _is_in(part, path))
-    return next((number for number in found if reading.evidence.is_found(number)), None)

@@ -19,6 +19,7 @@ from folioscope.ports import VisionModel
 from generation.asking import Asking, Reply
 from generation.evidence import Evidence
 from generation.pictures import picture
+from generation.prompt import title, words_of
 
 VERSION = "1"
 """Of the instructions in the modules that read whole documents. To change what is asked is to change it."""
@@ -27,9 +28,6 @@ PAGES_AT_ONCE = 16
 """In one prompt, also of models that take a hundred pictures: of more they overlook too much, and memory is bounded."""
 
 PROMPTS_AT_ONCE = 4
-
-PAGE_CHARACTERS = 20_000
-"""Of a page's words in a prompt. A page of print has 3,000."""
 
 NOTES_CHARACTERS = 60_000
 """Of notes in one prompt, to begin with: about 15,000 tokens."""
@@ -111,20 +109,29 @@ class Reading(Asking):
     # --- pages --------------------------------------------------------------------------------------------------------
 
     async def shown(self, places: range) -> list[str | Picture]:
-        """The pages at these positions, from 0: a heading, the picture and the words of each."""
-        return await asyncio.to_thread(lambda: [part for place in places for part in self._page(place)])
+        """The pages at these positions, from 0: each picture under its title, then the words of the pages."""
+        return await asyncio.to_thread(self._shown, places)
 
-    def _page(self, place: int) -> list[str | Picture]:
-        page = self.pages[place]
-        parts: list[str | Picture] = [f"Page {place + 1} ({page.document.filename}, page {page.page} of it)"]
+    def _shown(self, places: range) -> list[str | Picture]:
+        images: list[str | Picture] = []
+        texts: list[str | Picture] = []
+        for place in places:
+            page = self.pages[place]
+            over = title(place + 1, len(self.pages), page)
+            image = self._picture(page)
+            images += [f"{over}:", image] if image else []
+            if len(page.words) and (self._page_words or image is None):
+                texts.append(words_of(over, page))
+            elif image is None:
+                texts.append(f"{over}: nothing could be read from it.")
+        return [*images, *texts]
+
+    def _picture(self, page: GivenPage) -> Picture | None:
         try:
-            if page.image is not None:
-                parts.append(picture(page.image(self.model.limits.long_edge), self.model.limits))
+            return page.image and picture(page.image(self.model.limits.long_edge), self.model.limits)
         except DocumentError as error:
-            self.warnings.append(f"Page {page.page} of {page.document.filename} was read without its image: {error}")
-        if len(page.words) and (self._page_words or len(parts) == 1):
-            parts.append(f"Its words, as far as a program could read them:\n{page.words.text()[:PAGE_CHARACTERS]}")
-        return parts
+            self.warnings.append(f"{_place(page)} could not be shown to the model: {error}")
+            return None
 
     async def in_batches(self, work: Callable[[range], Awaitable[T]]) -> list[T]:
         """``work`` on batches of positions of pages, from 0, a few at a time; results in the order of the pages.
@@ -141,8 +148,7 @@ class Reading(Asking):
             except (PromptTooLong, ReplyCut) as error:
                 if len(places) == 1:
                     refused.append(error)
-                    page = self.pages[places[0]]
-                    self.warnings.append(f"Page {page.page} of {page.document.filename} was left out: {error.message}")
+                    self.warnings.append(f"{_place(self.pages[places[0]])} was left out: {error.message}")
                     return []
             middle = len(places) // 2
             return [*await one(places[:middle]), *await one(places[middle:])]
@@ -223,6 +229,10 @@ class Reading(Asking):
             "usage": dict(self.usage),
             "warnings": (*self.warnings, *self.evidence.warnings),
         }
+
+
+def _place(page: GivenPage) -> str:
+    return f"{page.document.filename}, page {page.page}"
 
 
 def _listed(notes: Sequence[Note]) -> str:

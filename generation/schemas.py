@@ -109,9 +109,39 @@ def enveloped(schema: Mapping[str, Any]) -> dict[str, Any]:
     return dict(_led(whole))
 
 
+def can_be_held(schema: object) -> bool:
+    """Whether a vendor can hold a model to the schema, which closes every object to what is named in it.
+
+    Then every part of it says what it is, and no object has names that are not known beforehand.
+    """
+    if isinstance(schema, list):
+        return all(can_be_held(each) for each in schema)
+    if not isinstance(schema, Mapping):
+        return False
+    if schema.get("type") == "object":
+        closed = schema.get("additionalProperties", False) is False and "patternProperties" not in schema
+        return closed and "properties" in schema and all(map(can_be_held, _parts(schema)))
+    if not set(schema) & {"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"}:
+        return False
+    return (schema.get("type") != "array" or "items" in schema) and all(map(can_be_held, _parts(schema)))
+
+
+def in_words(schema: Mapping[str, Any]) -> str:
+    """What a model that is not held to a schema is told."""
+    return f"Reply with one JSON value that is valid against this JSON Schema, and nothing else:\n{json.dumps(schema)}"
+
+
 def pointer(*keys: object) -> str:
     """RFC 6901: ``/items/0/price``; empty for the whole."""
     return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[Any]:
+    for key, value in schema.items():
+        if key in _MAPS_OF_SCHEMAS and isinstance(value, Mapping):
+            yield from value.values()
+        elif key in ("items", "anyOf", "oneOf", "allOf"):
+            yield value
 
 
 def _led(node: Any) -> Any:

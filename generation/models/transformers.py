@@ -26,7 +26,9 @@ from typing import Any
 
 from folioscope.domain import Finish, Picture, PictureLimits, Prompt
 from folioscope.errors import ModelError, ModelUnavailable, PromptTooLong
+from folioscope.settings import Settings
 from folioscope.torch_device import EXTRA, Device, choose_device, import_torch, is_out_of_memory
+from generation.schemas import in_words
 
 LONG_EDGE = 1540
 """Pixels of the longer side: about 130 dpi on A4. Processors scale down to what their model sees."""
@@ -52,11 +54,12 @@ class Transformers:
     """Implements `folioscope.ports.VisionModel`. One prompt at a time is on the device; others wait.
 
     ``checkpoint``: a folder as ``save_pretrained`` writes it, or a hub id, downloaded where the hub's cache has not got
-    it. Processor and weights are loaded when first needed. ``device``: as `choose_device` finds it unless given.
+    it. Processor and weights are loaded when first needed. No setting concerns it. ``device``: as `choose_device` finds
+    it unless given.
     Raises `ModelUnavailable` where the extra or the checkpoint is missing, or the checkpoint's class is no such model.
     """
 
-    def __init__(self, checkpoint: str, *, device: Device | None = None) -> None:
+    def __init__(self, checkpoint: str, settings: Settings, *, device: Device | None = None) -> None:  # noqa: ARG002
         _require_extra()
         self.name = f"transformers:{checkpoint}"
         self.folder = find(checkpoint)
@@ -372,7 +375,7 @@ def _with_schema(prompt: Prompt) -> tuple[str | Picture, ...]:
     """The parts; a JSON schema is told in words, since transformers can't hold a model to one."""
     if prompt.schema is None:
         return prompt.parts
-    return (*prompt.parts, f"Reply with JSON alone that this JSON Schema allows: {json.dumps(prompt.schema)}")
+    return (*prompt.parts, in_words(prompt.schema))
 
 
 def _opened(picture: Picture) -> Any:
