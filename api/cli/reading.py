@@ -233,7 +233,11 @@ def _each(
     from generation.running import run
 
     reader = vision_model(library.settings, quiet)
-    failed = run(_all(library, documents, work, reader, lambda *found: _show(*found, show, as_json, quiet)))
+
+    def shown(document: domain.Document, found: Read) -> None:
+        _show(document, found, show, as_json, quiet)
+
+    failed = run(_all(library, documents, work, reader, shown))
     if failed:
         say(f"{failed} of {len(documents)} documents could not be read")
         raise typer.Exit(SOME_FAILED)
