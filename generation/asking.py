@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -101,7 +102,7 @@ async def reply(model: VisionModel, prompt: Prompt) -> tuple[str, Finish]:
 
 def parsed(text: str) -> Any:
     """The first JSON object in a reply, whatever stands around it. Raises ``ValueError`` without one."""
-    decoder = json.JSONDecoder(parse_constant=_no_number)
+    decoder = json.JSONDecoder(parse_constant=_no_number, parse_float=_number)
     starts = [place for place, letter in enumerate(text) if letter == "{"][:100]
     for start in starts:
         try:
@@ -111,8 +112,13 @@ def parsed(text: str) -> Any:
     raise ValueError("there is no JSON object in the reply")
 
 
-def _no_number(name: str) -> Any:
+def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
 
 
 def _judged(text: str, problems: Callable[[Any], list[str]]) -> tuple[Any, list[str]]:

@@ -10,10 +10,11 @@ from folioscope.domain import GivenPage, Segment
 from folioscope.errors import QueryError
 from folioscope.ports import VisionModel
 from generation.asking import Reply
+from generation.prompt import quoted_name
 from generation.reading import Claim, Read, Reading
 from generation.running import synchronous
 
-SIDES = "Pages {first} are the first document, “{one}”; pages {second} are the second, “{two}”."
+SIDES = "Pages {first} are the first document, {one}; pages {second} are the second, {two}."
 PURPOSE = "{sides} Both are to be compared: note facts, figures, terms and claims that may differ or agree."
 INSTRUCTION = (
     "{sides} Compare the two. `summary`: two or three sentences. `similarities`: what both say. `differences`: "
@@ -64,9 +65,9 @@ async def compare_async(
             raise QueryError(f"The {side} of the two has no pages.", hint="Name documents or pages that there are.")
     sides = SIDES.format(
         first=f"1 to {len(first)}",
-        one=first[0].document.filename,
+        one=quoted_name(first[0]),
         second=f"{len(first) + 1} to {len(first) + len(second)}",
-        two=second[0].document.filename,
+        two=quoted_name(second[0]),
     )
     reading = Reading(model, _Both(first, second), page_words=page_words)
     said = await reading.over_all(_Comparison, PURPOSE.format(sides=sides), INSTRUCTION.format(sides=sides))

@@ -82,8 +82,12 @@ def title(number: int, of: int, page: GivenPage) -> str:
     """What stands over a page, which is the ``number``-th of so many. The file's name was given by others, too: it is
     quoted.
     """
-    name = json.dumps(page.document.filename[:200], ensure_ascii=False)
-    return f"Page {number} of {of} (file {name}, there page {page.page})"
+    return f"Page {number} of {of} (file {quoted_name(page)}, there page {page.page})"
+
+
+def quoted_name(page: GivenPage) -> str:
+    """The name of the page's file in quotation marks, which it can't leave."""
+    return json.dumps(page.document.filename[:200], ensure_ascii=False)
 
 
 def words_of(title: str, page: GivenPage) -> str:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from api.cli import output
+from api.cli.answering import ModelName, used
 from api.cli.exits import SOME_FAILED
-from api.cli.options import AsJson, Pages, Password, Quiet, VisionModelName, numbers_of
+from api.cli.options import AsJson, Pages, Password, Quiet, numbers_of
 from api.cli.output import say
-from api.cli.reading import used, vision_model
+from api.cli.reading import vision_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,7 @@ def look(
     kind: Annotated[Kind, typer.Argument(help="What is asked; of compare and differences about all images together.")],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Images and PDFs.")],
     pages: Pages = None,
-    model: VisionModelName = None,
+    model: ModelName = None,
     password: Password = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -43,9 +43,6 @@ OcrEngine = Annotated[
 OcrLanguages = Annotated[
     str | None, typer.Option("--ocr-languages", metavar="CODES", help="Tesseract's codes, such as eng+deu.")
 ]
-VisionModelName = Annotated[
-    str | None, typer.Option("--model", metavar="MODEL", help="The model that reads the pages; else the setting's.")
-]
 Pages = Annotated[
     str | None, typer.Option("--pages", metavar="PAGES", help="Only these pages of each file, such as 1-3,7.")
 ]

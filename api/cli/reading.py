@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli import output
+from api.cli.answering import ModelName, used
 from api.cli.ask import FILES, take_in
 from api.cli.exits import SOME_FAILED
 from api.cli.options import (
@@ -20,7 +21,6 @@ from api.cli.options import (
     Meta,
     Password,
     Quiet,
-    VisionModelName,
     numbers_of,
     open_library,
     parse_meta,
@@ -59,7 +59,7 @@ def extract(
     collection: CollectionName = None,
     document: Document = None,
     meta: Meta = None,
-    model: VisionModelName = None,
+    model: ModelName = None,
     data_dir: DataDir = None,
     password: Password = None,
     as_json: AsJson = False,
@@ -90,7 +90,7 @@ def summarize(
     collection: CollectionName = None,
     document: Document = None,
     meta: Meta = None,
-    model: VisionModelName = None,
+    model: ModelName = None,
     data_dir: DataDir = None,
     password: Password = None,
     as_json: AsJson = False,
@@ -112,7 +112,7 @@ def classify(
     collection: CollectionName = None,
     document: Document = None,
     meta: Meta = None,
-    model: VisionModelName = None,
+    model: ModelName = None,
     data_dir: DataDir = None,
     password: Password = None,
     as_json: AsJson = False,
@@ -138,7 +138,7 @@ def compare(
         str | None, typer.Option("--second", metavar="PAGES", help="Only these pages of the second.")
     ] = None,
     collection: CollectionName = None,
-    model: VisionModelName = None,
+    model: ModelName = None,
     data_dir: DataDir = None,
     password: Password = None,
     as_json: AsJson = False,
@@ -322,11 +322,3 @@ def _show_notes(found: Read, quiet: bool) -> None:
         say(f"note: {warning}")
     if not quiet:
         say(f"model: {found.model}{used(found.usage)}")
-
-
-def used(usage: Mapping[str, int]) -> str:
-    """The tokens, for people."""
-    counts = [
-        f"{usage[name]:,} {name.replace('_', ' ')}" for name in ("input_tokens", "output_tokens") if name in usage
-    ]
-    return "; " + ", ".join(counts) if counts else ""

@@ -39,6 +39,9 @@ MAX_PICTURES = 8
 RESERVED = 2048
 """Tokens of the context that pictures leave for the question, the pages' words and the reply."""
 
+LEAST_REPLY = 256
+"""Tokens of the reply that there must be room for, unless fewer are wanted."""
+
 SEE_ONE = {"blip", "blip-2", "florence2", "git", "instructblip", "kosmos-2", "paligemma", "udop"}
 """Families (``model_type``) that see one picture, which their processors place."""
 
@@ -70,7 +73,7 @@ class Transformers:
     @cached_property
     def limits(self) -> PictureLimits:
         """As many pictures of A4 pages as the context holds, measured on one. Loads the processor, not the weights."""
-        return PictureLimits(LONG_EDGE, 20 << 20, self._max_pictures())
+        return PictureLimits(LONG_EDGE, 20 << 20, self._thread.submit(self._max_pictures).result())
 
     @property
     def structured(self) -> bool:
@@ -105,7 +108,7 @@ class Transformers:
         room = prompt.max_tokens
         if context is not None:
             room = min(room, context if self._config.is_encoder_decoder else context - tokens)
-            if tokens >= context or room < 1:
+            if tokens >= context or room < min(prompt.max_tokens, LEAST_REPLY):
                 raise PromptTooLong(
                     f"The prompt has {tokens:,} tokens, and {self.name} takes {context:,} with its reply.",
                     hint="Give it fewer pages, or choose a model with a longer context.",

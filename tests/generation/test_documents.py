@@ -170,7 +170,7 @@ def test_two_documents_side_by_side() -> None:
     assert (second.document.filename, second.page, second.quote_status) == ("b.pdf", 1, "exact")
     assert (cranes.second.text, cranes.second.citations) == ("", ())
     assert len(found.similarities[0].citations) == 2
-    assert "Pages 1 to 2 are the first document, “a.pdf”; pages 3 to 3 are the second" in text_of(model.asked[0])
+    assert 'Pages 1 to 2 are the first document, "a.pdf"; pages 3 to 3 are the second' in text_of(model.asked[0])
 
 
 def test_long_documents_are_compared_by_notes() -> None:

@@ -102,7 +102,7 @@ def test_what_stays_wrong_is_kept_and_said() -> None:
     assert len(model.asked) == 2
 
 
-@pytest.mark.parametrize("reply", ["I can't.", "", "[[none]]", '{"data": NaN}', "{" * 5000])
+@pytest.mark.parametrize("reply", ["I can't.", "", "[[none]]", '{"data": NaN}', '{"data": 1e999}', "{" * 5000])
 def test_no_json_twice_is_an_error(reply: str) -> None:
     with pytest.raises(ModelError, match="replied twice"):
         extract(Told(lambda _: reply), document(*INVOICE), SCHEMA)

@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from folioscope.domain import Finish, Picture, Prompt, Turn
+from folioscope.domain import Draft, Finish, Picture, Prompt, Turn
 from folioscope.errors import ModelError, ModelUnavailable, PromptTooLong
 
 pytest.importorskip("torch", reason="the extra vision is not installed")
 pytest.importorskip("transformers", reason="the extra vision is not installed")
 
 from folioscope.settings import Settings
+from generation import open_model
 from generation.models.transformers import SEE_ONE, Transformers
+from retrieval import analyzer
+from tests.support.readers import document
 from tests.support.vision_checkpoints import CONTEXT, FAMILIES, build
 
 QUESTION = "What does the letter say?"
@@ -140,6 +143,21 @@ def test_a_schema_is_told_in_words(checkpoint) -> None:
     assert 'JSON Schema, and nothing else:\n{"type": "object"}' in written
 
 
+def test_it_opens_by_its_name_and_answers_as_any_other(checkpoint) -> None:
+    folder = checkpoint("smolvlm")
+    model = open_model(f"transformers:{folder}", Settings(), analyzer=analyzer())
+    pages = document("The harbour earned 35 crowns.", "Two cranes were bought.")
+
+    async def collect() -> list[object]:
+        return [piece async for piece in model.draft("How much did the harbour earn?", pages)]
+
+    *pieces, draft = asyncio.run(collect())
+    assert isinstance(draft, Draft)
+    assert any(isinstance(piece, str) for piece in pieces)
+    assert draft.usage["input_tokens"] > 50
+    assert model.name == f"transformers:{folder}"
+
+
 def test_a_reader_who_goes_away_stops_the_model(checkpoint) -> None:
     model = opened(str(checkpoint("qwen2_vl")))
     counts: list[int] = []
@@ -178,8 +196,10 @@ def test_a_prompt_beyond_the_context_is_refused_with_its_size(checkpoint) -> Non
     model = opened(str(checkpoint("qwen2_vl")))
     with pytest.raises(PromptTooLong, match=rf"takes {CONTEXT:,} with its reply"):
         ask(model, picture(1), "harbour " * CONTEXT)
-    _, finish = ask(model, picture(1), " harbour" * (CONTEXT - 200), max_tokens=10_000)
+    _, finish = ask(model, picture(1), " harbour" * (CONTEXT - 600), max_tokens=10_000)
     assert sum(finish.usage.values()) == CONTEXT
+    with pytest.raises(PromptTooLong):
+        ask(model, picture(1), " harbour" * (CONTEXT - 200), max_tokens=10_000)
 
 
 def test_pictures_are_bounded_by_the_context(checkpoint, tmp_path: Path) -> None:
