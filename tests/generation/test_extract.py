@@ -12,8 +12,11 @@ from pydantic import BaseModel
 
 from folioscope.domain import Finish, Prompt
 from folioscope.errors import ConfigError, Corrupt, ModelError, PromptTooLong, QueryError, ReplyCut
+from folioscope.settings import Settings
+from generation import open_vision_model
 from generation.extract import Merged, extract, leaves
 from tests.support.readers import Told, document, pages_of, pictures_of, text_of
+from tests.support.vendors import KEY, Vendors
 
 pytest.importorskip("jsonschema", reason="needs the extra folioscope[extract]")
 
@@ -74,6 +77,31 @@ def test_a_pydantic_model_with_nested_ones_serves_as_well() -> None:
     schema = model.asked[0].schema
     assert schema is not None
     assert "Item" in schema["$defs"]  # where the references lead
+
+
+MODELS = [
+    ("anthropic", "anthropic:claude-sonnet-5-5"),
+    ("openai", "openai:gpt-6.1-terra"),
+    ("google.genai", "gemini:gemini-3.8-flash"),
+    ("httpx2", "ollama:qwen3-vl:8b"),
+]
+
+
+@pytest.mark.parametrize(("package", "spec"), MODELS)
+@pytest.mark.parametrize("kind", ["closed", "open"])
+def test_every_vendor_takes_the_request(package: str, spec: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(package, reason="needs the extra of that vendor")
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(name, KEY)
+    schema = SCHEMA if kind == "closed" else {"type": "object", "additionalProperties": {}}
+    with Vendors(reply=json.dumps(GOOD)) as vendors:
+        urls = {f"{vendor}_url": vendors.url(vendor) for vendor in ("anthropic", "openai", "gemini", "ollama")}
+        model = open_vision_model(spec, Settings(**urls))
+        found = extract(model, document(*INVOICE), schema)
+        assert vendors.complaints == []
+    assert (found.data, found.unsupported) == (GOOD["data"], ())
+    assert len(vendors.asked[0].pictures) == 2
+    assert found.usage["output_tokens"] > 0
 
 
 def test_it_also_runs_where_a_loop_is_running() -> None:

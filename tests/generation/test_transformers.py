@@ -87,7 +87,7 @@ def logits(model: Transformers, *parts: str | Picture) -> np.ndarray:
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"blip_2", "instructblip", "florence2"}))
 def test_several_pictures_in_their_order(family: str, checkpoint) -> None:
     model = opened(str(checkpoint(family)))
-    assert model.limits.max_pictures == 8
+    assert model.limits.max_pictures > 1
     one = logits(model, "Page 1", picture(1), "Page 2", picture(2, 90, 120), QUESTION)
     two = logits(model, "Page 1", picture(2, 90, 120), "Page 2", picture(1), QUESTION)
     assert not np.allclose(one, two, atol=1e-4)

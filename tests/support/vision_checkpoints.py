@@ -228,6 +228,32 @@ def florence2(folder: Path) -> None:
     save(folder, Florence2ForConditionalGeneration(config), processor)
 
 
+def phi4_multimodal(folder: Path) -> None:
+    """Listed by transformers among causal models; it hears as well."""
+    from transformers import (
+        Phi4MultimodalConfig,
+        Phi4MultimodalFeatureExtractor,
+        Phi4MultimodalForCausalLM,
+        Phi4MultimodalImageProcessor,
+        Phi4MultimodalProcessor,
+    )
+
+    tokens = tokenizer(image_token="<image>", audio_token="<|video_pad|>")
+    images = Phi4MultimodalImageProcessor(dynamic_hd=1)  # crops are of 448 pixels, whatever the size says
+    processor = Phi4MultimodalProcessor(
+        images, Phi4MultimodalFeatureExtractor(), tokens, chat_template=template("<image>")
+    )
+    vision = {**TEXT, "image_token_id": number(tokens, "<image>")}
+    audio = {
+        "hidden_size": 32, "intermediate_size": 64, "num_blocks": 2, "num_attention_heads": 2,
+        "ext_pw_out_channel": 32, "depthwise_separable_out_channel": 32, "nemo_conv_channels": 32,
+        "audio_token_id": number(tokens, "<|video_pad|>"),
+    }  # fmt: skip
+    text = {**TEXT, "num_key_value_heads": 2, "max_position_embeddings": CONTEXT, **ids(tokens)}
+    config = Phi4MultimodalConfig(**text, vision_config=vision, audio_config=audio)
+    save(folder, Phi4MultimodalForCausalLM(config), processor)
+
+
 def _opt(tokens: Any) -> dict[str, Any]:
     return {
         "model_type": "opt", "hidden_size": 32, "ffn_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -238,7 +264,8 @@ def _opt(tokens: Any) -> dict[str, Any]:
 FAMILIES: dict[str, Callable[[Path], None]] = {
     build.__name__: build
     for build in (
-        llava, llava_next, qwen2_vl, qwen2_5_vl, qwen3_vl, internvl, smolvlm, blip_2, instructblip, florence2,
+        llava, llava_next, qwen2_vl, qwen2_5_vl, qwen3_vl, internvl, smolvlm, phi4_multimodal, blip_2, instructblip,
+        florence2,
     )
 }  # fmt: skip
 
