@@ -42,7 +42,10 @@ RESERVED = 2048
 LEAST_REPLY = 256
 """Tokens of the reply that there must be room for, unless fewer are wanted."""
 
-SEE_ONE = {"blip", "blip-2", "florence2", "git", "instructblip", "kosmos-2", "paligemma", "udop"}
+GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+"""Over what a checkpoint's generation_config.json may say."""
+
+SEE_ONE = {"blip", "blip-2", "florence2", "git", "instructblip", "kosmos-2", "paligemma"}
 """Families (``model_type``) that see one picture, which their processors place."""
 
 CAUSAL = {"phi4_multimodal"}
@@ -122,7 +125,7 @@ class Transformers:
                 return
             with torch.inference_mode():
                 self._model.generate(
-                    **inputs, max_new_tokens=room, do_sample=False, streamer=streamer, stopping_criteria=[watch]
+                    **inputs, **GREEDY, max_new_tokens=room, streamer=streamer, stopping_criteria=[watch]
                 )
         except Exception as error:
             raise self._failed(error) from error
@@ -132,18 +135,24 @@ class Transformers:
     def _inputs(self, prompt: Prompt) -> Any:
         """What the processor makes of the prompt: ``input_ids`` int64 [1, tokens], pixels, masks."""
         pictures = [_opened(part) for part in prompt.parts if isinstance(part, Picture)]
-        if self._sees_one and len(pictures) != 1:
+        if self._sees_one and len(pictures) > 1:
             raise ModelError(
-                f"{self.name} was given {len(pictures)} pictures and looks at exactly one.",
+                f"{self.name} was given {len(pictures)} pictures and looks at one.",
                 hint="Ask about one page, or choose a model that looks at several.",
             )
+        if self._sees_one and not pictures:
+            pictures = [_opened(_blank_page())]  # it can't do without
         text = self._written(prompt)
         special = {"add_special_tokens": False} if self._starts_itself(text) else {}
         images = pictures if self._sees_one else [pictures]
         try:
-            return self._processor(text=[text], images=images if pictures else None, return_tensors="pt", **special)
+            made = self._processor(text=[text], images=images if pictures else None, return_tensors="pt", **special)
         except Exception as error:
             raise self._failed(error) from error
+        for name in ("qformer_input_ids", "qformer_attention_mask"):
+            if name in made:  # InstructBLIP's part that looks for what is asked: of a long prompt it gets the end
+                made[name] = made[name][:, -self._config.qformer_config.max_position_embeddings :]
+        return made
 
     def _written(self, prompt: Prompt) -> str:
         """The whole prompt as the tokenizer is given it, pictures as the processor's image token."""
@@ -178,7 +187,12 @@ class Transformers:
         if self._sees_one:
             return "\n\n".join(self._harmless(text) for text in texts if text)
         parts = [prompt.system, *turns, *_with_schema(prompt)]
-        token = str(self._processor.image_token)
+        token = next(iter(_image_token(self._processor)), None)
+        if token is None:
+            raise ModelUnavailable(
+                f"{self.name} has neither a chat template nor an image token: it can't be asked questions.",
+                hint="Choose a model that follows instructions, such as one of the Qwen-VL family.",
+            )
         return "\n\n".join(token if isinstance(part, Picture) else self._harmless(part) for part in parts if part)
 
     def _harmless(self, text: str) -> str:

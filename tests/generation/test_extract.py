@@ -15,6 +15,7 @@ from folioscope.errors import ConfigError, Corrupt, ModelError, PromptTooLong, Q
 from folioscope.settings import Settings
 from generation import open_vision_model
 from generation.extract import Merged, extract, leaves
+from generation.reading import PROMPTS_AT_ONCE, Reading
 from tests.support.readers import Told, document, pages_of, pictures_of, text_of
 from tests.support.vendors import KEY, Vendors
 
@@ -209,6 +210,24 @@ def test_a_long_document_is_read_in_batches_and_put_together_in_order() -> None:
     schema = model.asked[0].schema
     assert schema is not None
     assert "required" not in schema["properties"]["data"]
+
+
+def test_only_a_few_batches_are_under_way_at_a_time() -> None:
+    busy = most = 0
+
+    async def work(places: range) -> range:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        await asyncio.sleep(0)
+        busy -= 1
+        return places
+
+    reading = Reading(Told(lambda _: ""), document(*LONG))
+    reading.at_once = 3
+    batches = asyncio.run(reading.in_batches(work))
+    assert most == PROMPTS_AT_ONCE
+    assert [place for places in batches for place in places] == list(range(40))
 
 
 def test_batches_that_are_too_much_are_halved_and_a_page_that_is_too_much_is_left_out() -> None:

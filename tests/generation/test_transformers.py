@@ -98,9 +98,10 @@ def test_families_that_see_one_picture_say_so(family: str, checkpoint) -> None:
     model = opened(str(checkpoint(family)))
     assert model.family in SEE_ONE
     assert model.limits.max_pictures == 1
-    for parts in ((picture(1), picture(2), "Both?"), ("No picture.",)):
-        with pytest.raises(ModelError, match="exactly one"):
-            ask(model, *parts)
+    with pytest.raises(ModelError, match="2 pictures and looks at one"):
+        ask(model, picture(1), picture(2), "Both?")
+    assert ask(model, "No picture.")[1].usage["output_tokens"] > 0
+    assert ask(model, picture(1), "harbour " * 60)[1].usage["input_tokens"] > 60
 
 
 def test_the_system_message_and_history_reach_a_template_that_knows_no_system_role(checkpoint) -> None:
@@ -135,6 +136,27 @@ def test_without_a_template_the_parts_follow_each_other(checkpoint, tmp_path: Pa
         "Quote.", "user: Before.", "Page 1:", "<image>", "Page 2:", "<image>", QUESTION,
     ]  # fmt: skip
     assert ask(model, *prompt.parts)[1].usage["output_tokens"] > 0
+
+
+def test_what_a_checkpoint_says_of_sampling_changes_nothing(
+    checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(checkpoint("qwen2_vl"), tmp_path / "hot")
+    path = folder / "generation_config.json"
+    hot = {"do_sample": True, "temperature": 0.9, "top_p": 0.5, "top_k": 3}
+    path.write_text(json.dumps(json.loads(path.read_text()) | hot))
+    expected = ask(opened(str(checkpoint("qwen2_vl"))), picture(1), QUESTION)
+    capsys.readouterr()
+    assert ask(opened(str(folder)), picture(1), QUESTION) == expected
+    assert capsys.readouterr().err == ""
+
+
+def test_no_template_and_no_image_token(checkpoint) -> None:
+    model = opened(str(checkpoint("llava")))
+    processor = model._processor
+    processor.chat_template = processor.image_token = None
+    with pytest.raises(ModelUnavailable, match="neither a chat template nor an image token"):
+        ask(model, picture(1), QUESTION)
 
 
 def test_a_schema_is_told_in_words(checkpoint) -> None:

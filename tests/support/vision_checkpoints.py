@@ -198,7 +198,9 @@ def instructblip(folder: Path) -> None:
     processor = InstructBlipProcessor(images, tokens, second, num_query_tokens=4)
     config = InstructBlipConfig(
         vision_config={**SIGLIP}, text_config=_opt(tokens), num_query_tokens=4,
-        qformer_config={**QFORMER, "model_type": "instructblip_qformer", "vocab_size": len(second)},
+        qformer_config={
+            **QFORMER, "model_type": "instructblip_qformer", "vocab_size": len(second), "max_position_embeddings": 48,
+        },
         image_token_index=number(tokens, "<image>"),
     )  # fmt: skip
     save(folder, InstructBlipForConditionalGeneration(config), processor)
