@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from folioscope.domain import Citation, GivenPage, Picture
-from folioscope.errors import DocumentError, ModelError, PromptTooLong, QueryError, ReplyCut
+from folioscope.errors import DocumentError, ModelError, NotFoundError, PromptTooLong, QueryError, ReplyCut
 from folioscope.ports import VisionModel
 from generation.asking import Asking, Reply
 from generation.evidence import Evidence
@@ -129,7 +129,7 @@ class Reading(Asking):
     def _picture(self, page: GivenPage) -> Picture | None:
         try:
             return page.image and picture(page.image(self.model.limits.long_edge), self.model.limits)
-        except DocumentError as error:
+        except (DocumentError, NotFoundError) as error:
             self.warnings.append(f"{_place(page)} could not be shown to the model: {error}")
             return None
 
@@ -242,9 +242,12 @@ def _listed(notes: Sequence[Note]) -> str:
 def _groups(notes: Sequence[Note], budget: int) -> list[list[Note]]:
     """The notes in runs of at most ``budget`` characters, or of a single one."""
     groups: list[list[Note]] = []
+    room = 0
     for note in notes:
-        if groups and len(_listed([*groups[-1], note])) <= budget:
-            groups[-1].append(note)
-        else:
-            groups.append([note])
+        size = len(_listed([note])) + 1
+        if not groups or size > room:
+            groups.append([])
+            room = budget
+        groups[-1].append(note)
+        room -= size
     return groups
