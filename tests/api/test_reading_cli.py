@@ -17,9 +17,7 @@ from PIL import Image
 
 from api.cli.look import Kind
 from api.cli.main import main
-from folioscope.settings import Settings
 from generation.look import PRESETS
-from ingest import Library
 from tests.support.readers import pages_of
 from tests.support.vendors import MODELS, Asked, Refusal, Vendors
 
@@ -54,6 +52,16 @@ def vendors() -> Iterator[Vendors]:
         assert server.complaints == []
 
 
+INGEST = """
+import sys
+from pathlib import Path
+from folioscope.settings import Settings
+from ingest import Library
+folder, papers = map(Path, sys.argv[1:])
+with Library(settings=Settings(data_dir=folder, channels=("lexical",))) as library:
+    library.ingest([papers / "a.pdf", papers / "b.pdf"])
+    library.ingest([papers / "long.pdf"], collection="long")
+"""
 PAGES = {
     "a.pdf": ["Invoice 4711 of Kiln and Sons", "The total is 35.50 crowns."],
     "b.pdf": ["Invoice 4712 of the harbour", "The total is 41 crowns."],
@@ -76,11 +84,13 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(papers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with two invoices in the collection that is used when none is named, and a long document."""
+    """A data folder with two invoices in the collection that is used when none is named, and a long document.
+
+    Made by a process of its own: jobs keep hold of the stderr they were started with, and pytest's goes with each test.
+    """
     folder = tmp_path_factory.mktemp("data")
-    with Library(settings=Settings(data_dir=folder, channels=("lexical",))) as library:
-        library.ingest([papers / "a.pdf", papers / "b.pdf"])
-        library.ingest([papers / "long.pdf"], collection="long")
+    call = [sys.executable, "-c", INGEST, str(folder), str(papers)]
+    subprocess.run(call, cwd=ROOT, check=True, timeout=120)
     return folder
 
 
