@@ -77,7 +77,7 @@ class Asking:
         self.usage.update(finish.usage)
         if finish.reason == "length":
             raise ReplyCut(
-                f"{self.model.name} had more to say than {prompt.max_tokens:,} tokens.",
+                f"The reply of {self.model.name} was cut after {cut_after(finish, prompt):,} tokens.",
                 hint="Ask for less: fewer pages, or a smaller schema.",
             )
         return text
@@ -98,6 +98,11 @@ async def reply(model: VisionModel, prompt: Prompt) -> tuple[str, Finish]:
     if finish.reason == "refusal":
         raise ModelError(f"{model.name} declined to reply.", hint="Ask otherwise, or choose another model.")
     return "".join(pieces), finish
+
+
+def cut_after(finish: Finish, prompt: Prompt) -> int:
+    """Tokens of a reply that was cut: a context may end before ``prompt.max_tokens``."""
+    return finish.usage.get("output_tokens", prompt.max_tokens)
 
 
 def parsed(text: str) -> Any:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from folioscope.domain import Prompt
 from folioscope.errors import QueryError
 from folioscope.ports import VisionModel
-from generation.asking import REPLY_TOKENS, Asking, Reply, reply
+from generation.asking import REPLY_TOKENS, Asking, Reply, cut_after, reply
 from generation.pictures import picture
 from generation.running import synchronous
 
@@ -151,8 +151,9 @@ async def look_async(model: VisionModel, name: PresetName, images: Sequence[NDAr
         asking = Asking(model, SYSTEM)
         data = (await asking.ask_for(preset.kind, parts)).model_dump()
         return Look(preset=name, version=preset.version, data=data, model=model.name, usage=dict(asking.usage))
-    text, finish = await reply(model, Prompt(SYSTEM, tuple(parts), max_tokens=REPLY_TOKENS))
-    cut = (f"The reply was cut after {REPLY_TOKENS:,} tokens.",) if finish.reason == "length" else ()
+    prompt = Prompt(SYSTEM, tuple(parts), max_tokens=REPLY_TOKENS)
+    text, finish = await reply(model, prompt)
+    cut = (f"The reply was cut after {cut_after(finish, prompt):,} tokens.",) if finish.reason == "length" else ()
     told = text.strip()
     return Look(preset=name, version=preset.version, text=told, model=model.name, usage=finish.usage, warnings=cut)
 

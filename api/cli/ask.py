@@ -182,8 +182,8 @@ def ask(
         collection = collection or FILES
         among = take_in(files, collection, data_dir, password, quiet)
     with open_library(data_dir, top_k=top_k, model=model, cache_answers=cache) as library:
-        reader = open_answer_model(library, quiet)
         retriever = library.retriever(collection)
+        reader = open_answer_model(library, quiet)
         asked: dict[str, Any] = {
             "k": library.settings.top_k,
             "where": among or _where(library, collection, document, meta),
@@ -218,9 +218,9 @@ def chat(
     from generation.running import run
 
     with open_library(data_dir, top_k=top_k, model=model, cache_answers=cache) as library:
+        retriever = library.retriever(collection)
         reader = open_answer_model(library, quiet)
         asked: dict[str, Any] = {"k": library.settings.top_k, "where": _where(library, collection, document, meta)}
-        retriever = library.retriever(collection)
         history: tuple[Turn, ...] = ()
         for question in questions():
             try:
