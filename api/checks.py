@@ -98,7 +98,7 @@ def _semantic(settings: Settings) -> Result:
     if "semantic" not in settings.channels:
         return Result("semantic channel", "note", "off by setting")
     try:
-        encoder = open_encoder(f"semantic:{settings.semantic_model}")
+        encoder = open_encoder(f"semantic:{settings.semantic_model}", trust_remote_code=settings.trust_remote_code)
         encoder.encode_query("a page about pages")
     except ChannelUnavailable as error:
         return Result("semantic channel", "note", f"off: {error.message}", error.hint)

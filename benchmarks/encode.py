@@ -4,16 +4,21 @@
 
 The bare loop is what a notebook would do: inputs prepared beforehand, then batch after batch through the model and back
 to the CPU. The stream is what ingesting does: page images are asked for, prepared, encoded, and each page's vectors are
-written to an index in memory meanwhile. Both use the same batch. ``calls`` is the same work in separate calls of
-`encode_pages`, `batch_size` pages each, where the device waits at the ends. A round measures each once; the shares are
-the medians over the rounds.
+written to an index in memory meanwhile. Both use the same batch and leave out a mask that hides nothing. ``calls`` is
+the same work in separate calls of `encode_pages`, `batch_size` pages each, where the device waits at the ends.
+``ingest`` is a library that fills its visual channel: pages drawn in a child process, vectors written and flushed. A
+round measures each once, every second round in the opposite order; the shares are the medians of the rounds' own.
 
 Without a GPU: the slow twin of a tiny ColModernVBERT. Its forward ends in a sleep that stands in for the device, so
-that the share says what the pipeline loses and not what the processor can do. With CUDA: models of real size with
-random weights, built from their configs (throughput does not depend on the weights): ColModernVBERT, 250 M, and
-ColQwen2.5, 3 B; and the bare loop's pages a second at other batch sizes. Page images are drawn beforehand in the size
-that the encoder asks for: rendering is not measured here. The first batch of a stream is prepared before anything runs,
-so that fewer than some twenty batches (``--pages``) understate it.
+that the share says what the pipeline loses and not what the processor can do. torch has one thread meanwhile: a tiny
+model's team of threads waits for each other longer than it computes. ``prepare`` is the milliseconds that one core
+takes to prepare an A4 page for the default model in its real size: what a device asks of the cores beside it.
+
+With CUDA: models of real size with random weights, built from their configs (throughput does not depend on the
+weights): ColModernVBERT, 250 M, and ColQwen2.5, 3 B; and the bare loop's pages a second at other batch sizes.
+
+Page images are drawn beforehand in the size that the encoder asks for: rendering is not measured here. The first batch
+of a stream is prepared before anything runs, so that fewer than some twenty batches (``--pages``) understate it.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,7 +37,9 @@ from numpy.typing import NDArray
 from benchmarks.common import parser, show
 from benchmarks.tiny_models import build, tokenizer
 from folioscope.domain import PageInput, PageKey, Words
-from retrieval.encoders.colpali import ColPaliEncoder
+from folioscope.settings import Settings
+from ingest import Library
+from retrieval.encoders.colpali import ColPaliEncoder, is_needed
 from retrieval.encoders.torch_device import import_torch
 
 SLOW_TWIN = "slow_twin"
@@ -73,7 +81,8 @@ def bare_loop(encoder: ColPaliEncoder, pages: Sequence[PageInput], batch: int) -
 
     torch, device = import_torch(), encoder.device
     images = [Image.fromarray(page.image(encoder.long_edge)) for page in pages[:batch] if page.image]
-    inputs = {name: value for name, value in encoder.processor.process_images(images).items() if name != "labels"}
+    given = encoder.processor.process_images(images)
+    inputs = {name: value for name, value in given.items() if is_needed(name, value)}
     rounds = len(pages) // batch
     with torch.inference_mode():
         start = time.perf_counter()
@@ -104,25 +113,62 @@ def call_loop(encoder: ColPaliEncoder, pages: Sequence[PageInput]) -> float:
     return len(index) / (time.perf_counter() - start)
 
 
+def ingest_loop(library: Library, bare: Callable[[], float]) -> tuple[float, float]:
+    """Pages a second of a library that fills its visual channel, from adding it to its last page; and of ``bare``."""
+    library.add_channel(None, "visual")
+    pages = sum(found.coverage.total for found in library.channel_status() if found.entry.name == "visual")
+    start = time.perf_counter()
+    library.backfill()
+    taken = time.perf_counter() - start
+    library.remove_channel(None, "visual")
+    return pages / taken, bare()
+
+
+def ingest_share(root: Path, count: int, rounds: int) -> dict[str, Any]:
+    """A whole ingest with the slow twin: pages drawn in a child process, vectors on disk, the catalog's rows."""
+    import pymupdf
+
+    with pymupdf.open() as pdf:
+        for number in range(count):
+            pdf.new_page(width=595, height=842).insert_text((60, 80), f"harbour engine, page {number}")
+        pdf.save(root / "pages.pdf")
+    spec = f"colpali:{build('colmodernvbert', root / 'twin')}"
+    settings = Settings(data_dir=root / "data", channels=("lexical",), visual_model=spec, ocr="off")
+    with Library(settings=settings) as library:
+        library.ingest([root / "pages.pdf"])
+        encoder = library.channels.proven(spec)
+        assert isinstance(encoder, ColPaliEncoder)
+        slow_down(encoder)
+        bare = partial(bare_loop, encoder, draw_pages(count, encoder.long_edge), encoder.batching.size)
+        ingest_loop(library, bare)  # warm: the jobs' threads, the child process
+        taken = [ingest_loop(library, bare) for _ in range(rounds)]
+    return {
+        "ingest_pages_per_s": round(median(found for found, _ in taken), 2),
+        "ingest_shares": sorted(round(found / alone, 3) for found, alone in taken),
+        "ingest_share": round(median(found / alone for found, alone in taken), 3),
+    }
+
+
 def measure(encoder: ColPaliEncoder, count: int, rounds: int) -> dict[str, Any]:
     """Pages a second of the three loops, and the shares."""
     batch = encoder.batching.size
     pages = draw_pages(max(count // batch, 1) * batch, encoder.long_edge)
     stream_loop(encoder, pages[: 2 * batch])  # warm: kernels chosen, threads started
     bare_loop(encoder, pages[: 2 * batch], batch)
-    taken = [
-        (bare_loop(encoder, pages, batch), stream_loop(encoder, pages), call_loop(encoder, pages))
-        for _ in range(rounds)
-    ]
-    bare, stream, _ = (median(column) for column in zip(*taken, strict=True))
+    loops = {"bare": partial(bare_loop, batch=batch), "stream": stream_loop, "calls": call_loop}
+    taken = []
+    for number in range(rounds):  # each second round the other way round: what drifts, drifts for all alike
+        order = list(loops)[:: 1 if number % 2 == 0 else -1]
+        taken.append({name: loops[name](encoder, pages) for name in order})
     return {
         "device": encoder.device_note,
         "pages": len(pages),
         "vectors_per_page": len(encoder.encode_pages(pages[:1])[0]),
-        "bare_pages_per_s": round(bare, 2),
-        "stream_pages_per_s": round(stream, 2),
-        "stream_share": round(median(stream / bare for bare, stream, _ in taken), 3),
-        "calls_share": round(median(calls / bare for bare, _, calls in taken), 3),
+        "bare_pages_per_s": round(median(found["bare"] for found in taken), 2),
+        "stream_pages_per_s": round(median(found["stream"] for found in taken), 2),
+        "stream_shares": sorted(round(found["stream"] / found["bare"], 3) for found in taken),
+        "stream_share": round(median(found["stream"] / found["bare"] for found in taken), 3),
+        "calls_share": round(median(found["calls"] / found["bare"] for found in taken), 3),
     }
 
 
@@ -148,22 +194,25 @@ def batch_ladder(encoder: ColPaliEncoder, sizes: Iterable[int], count: int) -> d
 def real_colmodernvbert(folder: Path) -> None:
     """The default model's sizes: ModernBERT of 22 layers, SigLIP base in tiles of 512 pixels, pages of 2048."""
     import_torch()
-    from transformers import (
-        ColModernVBertConfig,
-        ColModernVBertForRetrieval,
-        ColModernVBertProcessor,
-        Idefics3ImageProcessor,
-        ModernVBertConfig,
-    )
+    from transformers import ColModernVBertConfig, ColModernVBertForRetrieval, ModernVBertConfig
 
-    images = Idefics3ImageProcessor(size={"longest_edge": 2048}, max_image_size={"longest_edge": 512})
-    processor = ColModernVBertProcessor(images, tokenizer(), image_seq_len=64)
+    processor = modernvbert_processor()
     vlm = ModernVBertConfig(
         text_config={"model_type": "modernbert", "vocab_size": 50408, "pad_token_id": 0},
         vision_config={"model_type": "siglip_vision_model", "image_size": 512, "vision_use_head": False},
         image_token_id=processor.image_token_id,
     )
     _save(folder, ColModernVBertForRetrieval, ColModernVBertConfig(vlm_config=vlm), processor)
+
+
+def modernvbert_processor() -> Any:
+    """What the default model's pages go through, with a tokenizer made here."""
+    import_torch()
+    from transformers import ColModernVBertProcessor, Idefics3ImageProcessor
+
+    # The default, Lanczos, is not to be had on tensors: transformers warns and takes bicubic.
+    images = Idefics3ImageProcessor(size={"longest_edge": 2048}, max_image_size={"longest_edge": 512}, resample=3)
+    return ColModernVBertProcessor(images, tokenizer(), image_seq_len=64)
 
 
 def real_colqwen2_5(folder: Path) -> None:
@@ -191,12 +240,32 @@ def real_colqwen2_5(folder: Path) -> None:
 REAL: dict[str, Callable[[Path], None]] = {"colmodernvbert_250m": real_colmodernvbert, "colqwen2_5_3b": real_colqwen2_5}
 
 
+def prepare_ms(pages: int = 10) -> float:
+    """Milliseconds of one core to make the default model's inputs of an A4 page of 2048 pixels, the median."""
+    from PIL import Image
+
+    processor, taken = modernvbert_processor(), []
+    for page in draw_pages(pages, 2048):
+        assert page.image
+        image = Image.fromarray(page.image(2048))
+        start = time.process_time()
+        processor.process_images([image])
+        taken.append(1000 * (time.process_time() - start))
+    return round(median(taken), 1)
+
+
 def slow_twin(root: Path) -> ColPaliEncoder:
     """The tiny model, slowed down, with batches of four."""
     encoder = ColPaliEncoder(str(build("colmodernvbert", root / "tiny")))
+    slow_down(encoder)
+    return encoder
+
+
+def slow_down(encoder: ColPaliEncoder) -> None:
+    """Make it a slow twin with batches of four."""
+    import_torch().set_num_threads(1)
     encoder.model = SlowTwin(encoder.model)
     encoder.batching.size = 4
-    return encoder
 
 
 def run(root: Path, names: Sequence[str], pages: int, rounds: int, batches: Sequence[int]) -> dict[str, Any]:
@@ -204,7 +273,12 @@ def run(root: Path, names: Sequence[str], pages: int, rounds: int, batches: Sequ
     torch = import_torch()
     figures: dict[str, Any] = {}
     if SLOW_TWIN in names:
-        figures[SLOW_TWIN] = measure(slow_twin(root), pages, rounds)
+        figures[SLOW_TWIN] = {
+            "sleep_ms_a_page": 1000 * SLEEP_S,
+            **measure(slow_twin(root), pages, rounds),
+            **ingest_share(root, pages, rounds),
+        }
+        figures["prepare"] = {"colmodernvbert_ms_a_page": prepare_ms()}
     for name in names:
         if name == SLOW_TWIN:
             continue

@@ -7,36 +7,50 @@ has 40 to 120 motifs, a third of them varied from those of its topic (50 pages s
 all pages have, the rest its own; its vectors are motifs with noise, most from a few of them. A query is 20 vectors of
 one page, each varied, a quarter of them noise alone. Real embeddings differ: what holds here is a comparison of ways.
 
-Truth is MaxSim in float32 over all vectors. Times are of one query at a time, after a first round that warms up. Ways
-that take many seconds a query are timed on the first ten. ``colpali`` needs the pages as one float32 tensor: where
-memory is short it is measured on a part of them and its time scaled up, which is said.
+Truth is MaxSim in float32 over all vectors. Every way is built first; then each query is asked of all of them in turn,
+so that other work on the machine disturbs all alike, in two rounds of which the first warms up. Exact ways are asked
+the first three queries. The vectors lie in a file (half a megabyte a page) beside the indexes: let memory hold both.
+On a busy machine OPENBLAS_NUM_THREADS=1 keeps the pooling of pages from waiting for its own threads.
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import parser, show
 from folioscope.domain import Fingerprint, PageKey
-from retrieval.indexes import EdgeIndex, MappedIndex
-from retrieval.maxsim import max_sim, rows, unit
+from retrieval.indexes import EdgeIndex
+from retrieval.indexes.edge import EdgeEngine
+from retrieval.indexes.qdrant import QdrantIndex, Request, schema_of
+from retrieval.maxsim import Rows, max_sim, quantized, unit
 
 LENGTH, DIM, TOKENS, TOPIC, TOP = 1030, 128, 20, 50, 10
-CANDIDATES = (32, 50, 64, 100, 200, 400)
+CANDIDATES = (32, 50, 64, 100, 200, 400, 800)
+SLOW = 3  # queries asked of ways that score everything
+BATCH = 50  # pages made or written at a time
 PRINT = Fingerprint("synthetic", "1", "multi", DIM)
-Search = Callable[[NDArray[np.float32]], Sequence[int]]
+Vectors = NDArray[np.float32]
 Figures = dict[str, Any]
+
+
+class Way(NamedTuple):
+    """``search``: a query [TOKENS, DIM] -> page numbers, best first. ``costs``: of building it. ``queries``: asked."""
+
+    search: Callable[[Vectors], Sequence[int]]
+    costs: Figures
+    queries: int = sys.maxsize
 
 
 def draw(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
@@ -64,156 +78,147 @@ def query(number: int, pages: int) -> NDArray[np.float32]:
     rng = np.random.default_rng([4, number])
     vectors = page(int(rng.integers(pages)))
     tokens = vectors[rng.choice(LENGTH, TOKENS, replace=False)] + 0.9 * draw(rng, TOKENS, DIM)
-    tokens[rng.random(TOKENS) < 0.25] = draw(rng, DIM)
+    noise = rng.random(TOKENS) < 0.25
+    tokens[noise] = draw(rng, int(noise.sum()), DIM)
     return unit(tokens)
 
 
-def batches(pages: int, size: int = 50) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
-    for first in range(0, pages, size):
-        yield first, [page(number) for number in range(first, min(first + size, pages))]
+def drawn(file: Path, count: int) -> Vectors:
+    """float32 [count, LENGTH, DIM], mapped into memory: all pages."""
+    pages = np.memmap(file, np.float32, "w+", shape=(count, LENGTH, DIM))
+    for number in range(count):
+        pages[number] = page(number)
+    return pages
 
 
-def exact(pages: int, queries: Sequence[NDArray[np.float32]]) -> list[list[int]]:
+def joined(pages: Vectors) -> Rows:
+    return Rows(pages.reshape(-1, DIM), np.arange(len(pages) + 1, dtype=np.int64) * LENGTH)
+
+
+def exact(pages: Vectors, queries: Sequence[Vectors]) -> list[list[int]]:
     """For each query its ten best pages by all their vectors in float32."""
-    scores = np.empty((len(queries), pages), np.float32)
-    for first, batch in batches(pages):
-        full = rows(batch)
+    scores = np.empty((len(queries), len(pages)), np.float32)
+    for part in parts(len(pages)):
+        full = joined(pages[part])
         for number, each in enumerate(queries):
-            scores[number, first : first + len(batch)] = max_sim(each, full)
-    return [best(row, TOP) for row in scores]
+            scores[number, part] = max_sim(each, full)
+    return [best(row) for row in scores]
 
 
-def best(scores: NDArray[np.float32], count: int) -> list[int]:
-    return [int(number) for number in np.argsort(-scores)[:count]]
+def parts(count: int) -> Iterator[slice]:
+    return (slice(*ends) for ends in pairwise([*range(0, count, BATCH), count]))
 
 
-def measured(search: Search, queries: Sequence[NDArray[np.float32]], truth: Sequence[Sequence[int]]) -> Figures:
-    """Recall, and the second round's median times: by the clock, and of the processors (less upset by other work)."""
+def best(scores: NDArray[np.float32]) -> list[int]:
+    return [int(number) for number in np.argsort(-scores)[:TOP]]
+
+
+def measured(ways: Mapping[str, Way], queries: Sequence[Vectors], truth: Sequence[Sequence[int]]) -> dict[str, Figures]:
+    """The second round's median times, by the clock and of the processors, which other work upsets less; recall."""
+    for _ in range(2):
+        asked: dict[str, list[tuple[float, float, Sequence[int]]]] = {name: [] for name in ways}
+        for number, each in enumerate(queries):
+            for name, way in ways.items():
+                if number < way.queries:
+                    asked[name].append(timed(way.search, each))
+    results = {}
+    for name, way in ways.items():
+        times, processor, found = zip(*asked[name], strict=True)
+        hits = [len(set(pages[:TOP]) & set(wanted)) / TOP for pages, wanted in zip(found, truth, strict=False)]
+        results[name] = {
+            "p50_ms": round(median(times), 1),
+            "cpu_ms": round(median(processor), 1),
+            "recall@10": round(sum(hits) / len(hits), 4),
+            "queries": len(found),
+            **way.costs,
+        }
+    return results
+
+
+def timed(search: Callable[[Vectors], Sequence[int]], each: Vectors) -> tuple[float, float, Sequence[int]]:
+    start, used = time.perf_counter(), time.process_time()
+    found = search(each)
+    return (time.perf_counter() - start) * 1000, (time.process_time() - used) * 1000, found
+
+
+def filled(index: Any, pages: Vectors) -> float:
+    """Write all pages; milliseconds a page."""
     start = time.perf_counter()
-    first = search(queries[0])
-    slow = time.perf_counter() - start > 1
-    asked = queries[: 10 if slow else None]
-    found = [first, *(search(each) for each in asked[1:])]
-    times, processor = [], []
-    for each in asked:
-        start, used = time.perf_counter(), time.process_time()
-        search(each)
-        times.append((time.perf_counter() - start) * 1000)
-        processor.append((time.process_time() - used) * 1000)
-    hits = [len(set(pages[:TOP]) & set(wanted)) / TOP for pages, wanted in zip(found, truth, strict=False)]
-    return {
-        "p50_ms": round(median(times), 1),
-        "cpu_ms": round(median(processor), 1),
-        "recall@10": round(sum(hits) / len(hits), 4),
-        "queries": len(asked),
-    }
-
-
-def filled(index: Any, pages: int) -> float:
-    """Write all pages; seconds, without those that making the pages takes."""
-    spent = 0.0
-    for first, batch in batches(pages):
-        points = [(PageKey("synthetic", 1, first + n + 1), vectors, {}) for n, vectors in enumerate(batch)]
-        start = time.perf_counter()
-        index.upsert(points)
-        spent += time.perf_counter() - start
-    start = time.perf_counter()
+    for part in parts(len(pages)):
+        first = part.start
+        index.upsert((PageKey("synthetic", 1, first + n + 1), each, {}) for n, each in enumerate(pages[part]))
+        print(f"\r{part.stop} pages written", end="", file=sys.stderr)
     index.flush()
-    return spent + time.perf_counter() - start
+    print(file=sys.stderr)
+    return round((time.perf_counter() - start) / len(pages) * 1000, 1)
 
 
-def numbers(index: Any, limit: int, each: NDArray[np.float32]) -> list[int]:
+def numbers(index: Any, limit: int, each: Vectors) -> list[int]:
     return [found.key.number - 1 for found in index.search(each, limit)]
 
 
-def folder_bytes(folder: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+def bytes_a_page(folder: Path, pages: Vectors) -> int:
+    return round(sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file()) / len(pages))
 
 
-def mapped(folder: Path, pages: int, queries: Sequence[Any], truth: Sequence[Any]) -> dict[str, Figures]:
-    """Our three stages, for each number C of candidates of the last; the first passes on 4 C, at least 400."""
-    index = MappedIndex(folder, PRINT)
+def edge(
+    folder: Path, pages: Vectors, stack: ExitStack, datatype: Literal["float16", "int8"] = "float16"
+) -> dict[str, Way]:
+    """Qdrant Edge: its own pooled prefetch, and all vectors of all pages."""
+    engine_name = "Qdrant Edge" if datatype == "float16" else f"Qdrant Edge {datatype}"
+    index = EdgeIndex(folder, PRINT, pooled=True, datatype=datatype)
     spent = filled(index, pages)
     index.close()
-    size = round(folder_bytes(folder) / pages)
-    results = {}
+    costs = {"bytes_a_page": bytes_a_page(folder, pages), "write_ms_a_page": spent}
+    engine = EdgeEngine(folder, PRINT, schema_of(PRINT, True, datatype))
+    stack.callback(engine.close)
+
+    def all_of_them(each: Vectors) -> list[int]:
+        return [payload["page"] - 1 for payload, _ in engine.query(Request(each, "full", TOP, ()))]
+
+    ways = {}
     for count in CANDIDATES:
-        index = MappedIndex(folder, PRINT, coarse=max(4 * count, 400), fine=count)
-        figures = measured(partial(numbers, index, TOP), queries, truth)
-        results[f"three stages, C={count}"] = figures | {"bytes_a_page": size, "write_ms_a_page": ms(spent, pages)}
-        index.close()
-    return results
+        prefetching = QdrantIndex(engine, PRINT, pooled=True, candidates=count)
+        ways[f"{engine_name}, pooled prefetch, C={count}"] = Way(partial(numbers, prefetching, TOP), costs)
+    return ways | {f"{engine_name}, exact": Way(all_of_them, costs, SLOW)}
 
 
-def edge(folder: Path, pages: int, queries: Sequence[Any], truth: Sequence[Any]) -> dict[str, Figures]:
-    """Qdrant Edge: all vectors of all pages, and its own pooled prefetch."""
-    index = EdgeIndex(folder, PRINT, pooled=True)
-    spent = filled(index, pages)
-    index.close()
-    common = {"bytes_a_page": round(folder_bytes(folder) / pages), "write_ms_a_page": ms(spent, pages)}
-    results = {}
-    for count in (*CANDIDATES, pages):
-        index = EdgeIndex(folder, PRINT, pooled=True, candidates=count)
-        name = "Qdrant Edge, exact" if count == pages else f"Qdrant Edge, pooled prefetch, C={count}"
-        results[name] = (
-            measured(partial(numbers, index, TOP), queries[: 10 if count == pages else None], truth) | common
-        )
-        index.close()
-    return results
-
-
-def colpali(_: Path, pages: int, queries: Sequence[Any], truth: Sequence[Any]) -> dict[str, Figures]:
+def colpali(_: Path, pages: Vectors, __: ExitStack) -> dict[str, Way]:
     """colpali-engine's ``score_multi_vector``: everything in memory, float32, scored."""
     from retrieval.encoders.torch_device import import_torch
 
     torch = import_torch()
     from colpali_engine.utils.processing_utils import BaseVisualRetrieverProcessor
 
-    part = min(pages, available_bytes() // (2 * LENGTH * DIM * 4))
-    held = [torch.from_numpy(vectors) for _, batch in batches(part) for vectors in batch]
+    held = list(torch.from_numpy(pages))
     score = BaseVisualRetrieverProcessor.score_multi_vector
 
-    def search(each: NDArray[np.float32]) -> list[int]:
-        return best(score([torch.from_numpy(each)], held, device="cpu")[0].numpy(), TOP)
+    def search(each: Vectors) -> list[int]:
+        return best(score([torch.from_numpy(each)], held, device="cpu")[0].numpy())
 
-    figures = measured(search, queries, truth)
-    if part < pages:
-        figures |= {"p50_ms": round(figures["p50_ms"] * pages / part, 1), "recall@10": None, "scaled_from_pages": part}
-    return {"colpali-engine, everything scored": figures | {"bytes_a_page": LENGTH * DIM * 4}}
+    return {"colpali-engine, everything scored": Way(search, {"bytes_a_page": LENGTH * DIM * 4}, SLOW)}
 
 
-def ours_exact(_: Path, pages: int, queries: Sequence[Any], truth: Sequence[Any]) -> dict[str, Figures]:
-    """`max_sim` over everything in memory, as int8 with scales: exact search of our own."""
-    from retrieval.maxsim import Rows, quantized
-
-    parts = [quantized(vectors) for _, batch in batches(pages) for vectors in batch]
-    values, scales = (np.concatenate(column) for column in zip(*parts, strict=True))
-    del parts
-    held = Rows(values, np.arange(pages + 1, dtype=np.int64) * LENGTH, scales)
-    figures = measured(lambda each: best(max_sim(each, held), TOP), queries, truth)
-    return {"max_sim, int8, everything scored": figures | {"bytes_a_page": LENGTH * (DIM + 2)}}
-
-
-def ms(seconds: float, pages: int) -> float:
-    return round(seconds / pages * 1000, 1)
+def ours_exact(_: Path, pages: Vectors, __: ExitStack) -> dict[str, Way]:
+    """`max_sim` over everything in memory, as int8 with scales: exact search of our own, on one thread."""
+    values = np.empty((len(pages), LENGTH, DIM), np.int8)
+    scales = np.empty((len(pages), LENGTH), np.float16)
+    for number, each in enumerate(pages):
+        values[number], scales[number] = quantized(each)
+    held = joined(pages)._replace(vectors=values.reshape(-1, DIM), scales=scales.reshape(-1))
+    costs = {"bytes_a_page": LENGTH * (DIM + 2)}
+    return {"max_sim, int8, everything scored": Way(lambda each: best(max_sim(each, held)), costs, SLOW)}
 
 
-def available_bytes() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable"):
-            return int(line.split()[1]) * 1024
-    return 1 << 33
-
-
-WAYS = {"mapped": mapped, "edge": edge, "colpali": colpali, "ours-exact": ours_exact}
+WAYS = {"edge": edge, "edge-int8": partial(edge, datatype="int8"), "colpali": colpali, "ours-exact": ours_exact}
 
 
 def table(results: Mapping[str, Figures]) -> None:
-    print(f"{'':<38}{'p50 ms':>10}{'CPU ms':>10}{'recall@10':>11}{'bytes a page':>14}{'write ms a page':>17}")
+    print(f"{'':<42}{'p50 ms':>10}{'CPU ms':>10}{'recall@10':>11}{'bytes a page':>14}{'write ms a page':>17}")
     for name, row in results.items():
         cells = (row.get(key) for key in ("p50_ms", "cpu_ms", "recall@10", "bytes_a_page", "write_ms_a_page"))
         texts = [f"{cell:,}" if cell is not None else "–" for cell in cells]
-        print(f"{name:<38}{texts[0]:>10}{texts[1]:>10}{texts[2]:>11}{texts[3]:>14}{texts[4]:>17}")
+        print(f"{name:<42}{texts[0]:>10}{texts[1]:>10}{texts[2]:>11}{texts[3]:>14}{texts[4]:>17}")
 
 
 def main() -> None:
@@ -221,27 +226,22 @@ def main() -> None:
     options.add_argument("ways", nargs="*", metavar="WAY", help=f"{', '.join(WAYS)}; default: all")
     options.add_argument("--pages", type=int, default=10_000)
     options.add_argument("--queries", type=int, default=40)
-    options.add_argument("--folder", type=Path, help="where indexes are built and removed again")
+    options.add_argument("--folder", type=Path, help="where vectors and indexes are written and removed again")
     given = options.parse_args()
     if unknown := set(given.ways) - WAYS.keys():
         options.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(WAYS)}")
     queries = [query(number, given.pages) for number in range(given.queries)]
-    truth = exact(given.pages, queries)
-    results: dict[str, Figures] = {}
-    for name in given.ways or WAYS:
-        folder = Path(tempfile.mkdtemp(dir=given.folder))
-        try:
-            found = WAYS[name](folder / "index", given.pages, queries, truth)
-        except ImportError as error:
-            print(f"{name} is left out: {error}")
-            continue
-        finally:
-            shutil.rmtree(folder)
-        results |= found
-        table(found)
-        sys.stdout.flush()
-    figures = {"pages": given.pages, "queries": given.queries, "results": results}
-    show(figures, given.json, partial(table, results))
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder, ExitStack() as stack:
+        pages = drawn(Path(folder) / "vectors", given.pages)
+        truth = exact(pages, queries)
+        ways: dict[str, Way] = {}
+        for name in given.ways or WAYS:
+            try:
+                ways |= WAYS[name](Path(folder) / name, pages, stack)
+            except ImportError as error:
+                print(f"{name} is left out: {error}")
+        results = measured(ways, queries, truth)
+    show({"pages": given.pages, "queries": given.queries, "results": results}, given.json, partial(table, results))
 
 
 if __name__ == "__main__":

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
         min_length=1,
         description="encoder of new image channels: clip:<CLIP or SigLIP model or its folder>",
     )
+    trust_remote_code: bool = Field(
+        False, description="run Python code that comes with a model; it can do whatever you can: read it first"
+    )
     vectors: Literal["qdrant", "chroma"] = Field(
         "qdrant", description="what keeps a new collection's vectors; chroma: those of dense and multi channels"
     )

@@ -133,6 +133,7 @@ class Catalog:
     def remove_collection(self, collection_id: str) -> None:
         """Forget a collection whose documents are purged."""
         with self.database.write() as db:
+            db.execute(t.documents.delete().where(t.documents.c.collection_id == collection_id))
             db.execute(t.jobs.delete().where(t.jobs.c.collection_id == collection_id))
             db.execute(t.channels.delete().where(t.channels.c.collection_id == collection_id))
             db.execute(t.collections.delete().where(t.collections.c.id == collection_id))
@@ -367,9 +368,10 @@ class Catalog:
         with self.database.read() as db:
             return set(db.execute(sa.select(v.sha256).where(v.sha256.is_not(None), v.status != "gone")).scalars())
 
-    def purge(self, document_id: str, version: int | None = None) -> list[str]:
-        """Remove the rows of a superseded version's pages, or of a whole document, once their vectors are gone.
+    def purge(self, document_id: str, version: int | None = None, *, forget: bool = True) -> list[str]:
+        """Remove the rows of a superseded version's pages, or of a whole document, whose vectors are gone.
 
+        ``forget``: False while vectors are left in an index that can't be opened; it then stays among the `stale`.
         Returns the hashes of originals that nothing refers to any more.
         """
         tables = [t.pages, t.fills] if version is not None else [t.pages, t.fills, t.versions]
@@ -382,9 +384,9 @@ class Catalog:
                 if version is not None:
                     condition &= table.c.version == version
                 db.execute(table.delete().where(condition))
-            if version is None:
+            if version is None and forget:
                 db.execute(t.documents.delete().where(t.documents.c.id == document_id))
-            else:
+            elif forget:
                 db.execute(
                     t.versions.update().where(v.document_id == document_id, v.version == version).values(status="gone")
                 )

@@ -122,7 +122,7 @@ class Channels:
 
     def _encoder(self, spec: str) -> Encoder:
         if spec not in self._encoders:
-            self._encoders[spec] = open_encoder(spec)
+            self._encoders[spec] = open_encoder(spec, trust_remote_code=self._settings.trust_remote_code)
         return self._encoders[spec]
 
     def proven(self, spec: str) -> Encoder:

@@ -78,6 +78,7 @@ class Library:
         self.pipeline = Pipeline(self)
         self._jobs: Jobs | None = None
         self._listeners: list[Listener] = []
+        self._waiting: dict[tuple[str, int | None], set[str]] = {}  # channels not open when it was removed from others
         self._guard = threading.Lock()  # an original is stored or removed by one thread at a time
         self._intake = Intake(self.catalog, self.files, self._guard, self.emit, self._read)
         self.channels.tidy()
@@ -293,17 +294,22 @@ class Library:
     def _sweep(self) -> None:
         """Remove what deleted documents and superseded versions left; also after a kill in its middle.
 
-        Where an index can't be opened its documents wait: nothing finds them, and `rebuild` takes them away.
+        Vectors in an index that can't be opened wait until it can: nothing finds them.
         """
         for collection_id, document, version in self.catalog.stale():
             try:
+                opened = self.channels.of(collection_id)
+                closed = {entry.key for entry in self.catalog.collection_by_id(collection_id).channels} - opened.keys()
+                if closed and self._waiting.get((document, version)) == closed:
+                    continue
                 with self.pipeline.exclusive(document):
-                    for channel in self.channels.of(collection_id).values():
+                    for channel in opened.values():
                         channel.delete(document, version)
                         channel.flush()
                     with self._guard:
-                        for sha256 in self.catalog.purge(document, version):
+                        for sha256 in self.catalog.purge(document, version, forget=not closed):
                             self.files.remove(sha256)
+                self._waiting[document, version] = closed
             except FolioscopeError as error:
                 log.warning("%s could not be removed wholly: %s", document, error)
         try:

@@ -11,7 +11,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -29,6 +31,8 @@ from ingest.sandbox import Sandbox
 from retrieval import Channel
 
 log = logging.getLogger(__name__)
+
+Portion = list[tuple[VersionRow, list[Page]]]
 
 BATCH_PAGES = 64
 BATCH_SECONDS = 1.0
@@ -164,14 +168,16 @@ class Pipeline:
 
     def fail(self, row: VersionRow, problem: Problem) -> None:
         """The version can't be taken in: remove what it wrote and say why."""
+        catalog = self._workplace.catalog
         with self.telling:
             with self.exclusive(row.document_id):
-                now = self._workplace.catalog.version(row.document_id, row.version)
+                now = catalog.version(row.document_id, row.version)
                 if now is None or not now.outstanding:
                     return
                 # First the catalog: its rows say which vectors are there, so they must never outlive them.
-                self._workplace.catalog.failed(row.document_id, row.version, problem)
-                for channel in self._workplace.channels.of(row.collection_id).values():
+                catalog.failed(row.document_id, row.version, problem)
+                # The slower channels begin when a version is ready: they have nothing of it.
+                for channel in self._workplace.channels.immediate(catalog.collection_by_id(row.collection_id)):
                     channel.delete(row.document_id, row.version)
                     channel.flush()
             self._emit(row, "failed", problem=problem)
@@ -181,16 +187,26 @@ class Pipeline:
     def fill(self, document_id: str, version: int, key: str) -> None:
         """Take a version's pages into a slower channel, from where it stands; waits while documents are being read.
 
-        Where its last pages are fewer than the encoder likes to see at once, the next documents' pages join them.
+        Where its last pages are fewer than the encoder likes to see at once, the next documents' pages join them. While
+        some pages' vectors are written, those of the next are made.
         """
         workplace = self._workplace
         row = workplace.catalog.version(document_id, version)
         if row is None or (channel := workplace.channels.of(row.collection_id).get(key)) is None:
             return
         try:
-            while not self._filled(row, key):
-                self._wait_until_quiet()
-                self._fill(channel, key, self._portion(row, key, channel.encoder.batch_size))
+            with ThreadPoolExecutor(1, thread_name_prefix="write") as writer:
+                portion: Portion = []
+                writing: Future[None] = writer.submit(lambda: None)
+                while not self._filled(row, key):
+                    self._wait_until_quiet()
+                    portion = self._portion(row, key, channel.encoder.batch_size, beyond=portion)
+                    points = self._points(channel, portion)
+                    writing.result()  # one behind at most
+                    if portion:
+                        # In the context of this job, so that its progress is published as this job's.
+                        writing = writer.submit(copy_context().run, self._write, channel, key, portion, points)
+                writing.result()
         except ChannelUnavailable as error:
             log.warning("the %s channel takes in nothing more: %s", key, error)
             workplace.channels.give_up(row.collection_id, key, str(error))
@@ -200,23 +216,31 @@ class Pipeline:
         done = self._workplace.catalog.fills.done(row.document_id, row.version, key)
         return done is None or done >= row.pages
 
-    def _portion(self, row: VersionRow, key: str, count: int) -> list[tuple[VersionRow, list[Page]]]:
-        """The next ``count`` pages of the version and, where it has fewer, of the next ones; each has at least one."""
+    def _portion(self, row: VersionRow, key: str, count: int, beyond: Portion) -> Portion:
+        """The next ``count`` pages of the version and, where it has fewer, of the next ones; each has at least one.
+
+        Those in ``beyond`` are being written and count as done.
+        """
         catalog = self._workplace.catalog
-        found: list[tuple[VersionRow, list[Page]]] = []
-        next_ones = catalog.fills.outstanding(collection_id=row.collection_id, channel=key, limit=count)
+        written = {(row.document_id, row.version): pages[-1].number for row, pages in beyond}
+        found: Portion = []
+        limit = count + len(beyond)
+        next_ones = catalog.fills.outstanding(collection_id=row.collection_id, channel=key, limit=limit)
         for document_id, version in dict.fromkeys([(row.document_id, row.version), *(fill[:2] for fill in next_ones)]):
             done = catalog.fills.done(document_id, version, key)
             now = catalog.version(document_id, version)
-            if done is not None and now and (pages := catalog.pages(document_id, version, done + 1, done + count)):
+            if done is None or now is None:
+                continue
+            done = max(done, written.get((document_id, version), 0))
+            if pages := catalog.pages(document_id, version, done + 1, done + count):
                 found.append((now, pages))
                 count -= len(pages)
             if not count:
                 break
         return found
 
-    def _fill(self, channel: Channel, key: str, portion: Sequence[tuple[VersionRow, list[Page]]]) -> None:
-        """Encode pages of several documents together, write them, flush once, then say so in the catalog."""
+    def _points(self, channel: Channel, portion: Portion) -> list[tuple[PageKey, Vector, Metadata]]:
+        """Encode pages of several documents together."""
         workplace = self._workplace
         with Drawing(workplace.drawing_sandbox) as drawing:
             inputs = [
@@ -225,7 +249,13 @@ class Pipeline:
                 for page in pages
                 if page.problem is None
             ]
-            points = self._encode(channel, inputs)
+            return self._encode(channel, inputs)
+
+    def _write(
+        self, channel: Channel, key: str, portion: Portion, points: Sequence[tuple[PageKey, Vector, Metadata]]
+    ) -> None:
+        """Write the vectors, flush once, then say so in the catalog."""
+        workplace = self._workplace
         for row, _ in portion:
             with self.exclusive(row.document_id):
                 if workplace.catalog.fills.done(row.document_id, row.version, key) is not None:

@@ -3,14 +3,13 @@
 from retrieval.channel import Channel
 from retrieval.encoders import analyzer, open_encoder, reads_images
 from retrieval.fusion import fuse
-from retrieval.indexes import EdgeIndex, MappedIndex, MemoryIndex, erase_index, index_exists, open_index
+from retrieval.indexes import EdgeIndex, MemoryIndex, erase_index, index_exists, open_index
 from retrieval.regions import snippet, text_regions
 from retrieval.retriever import Retriever
 
 __all__ = [
     "Channel",
     "EdgeIndex",
-    "MappedIndex",
     "MemoryIndex",
     "Retriever",
     "analyzer",

@@ -1,6 +1,7 @@
-"""Writes constraints.txt: the exact versions that `pip install .[dev,eval,models]` resolves to in an empty environment.
+"""Writes constraints.txt: the exact versions that `pip install .[dev,all]` resolves to in an empty environment.
 
-Our own package is left out, and so are the weights of the semantic channel, which the Makefile pins itself.
+Our own package is left out, and so are the weights of the semantic channel, which the Makefile pins itself. A build's
+label (torch's ``+cpu``) is left out, too: the pin then takes whichever build of that version a registry has.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ def resolve(folder: Path) -> list[str]:
     """Installs into an environment in ``folder``; returns pip's lines, one ``name==version`` a package."""
     venv.create(folder, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", f"{ROOT}[dev,eval,models]"], check=True)
-    done = subprocess.run([*pip, "freeze", "--exclude", "folioscope"], check=True, capture_output=True, text=True)
-    return done.stdout.split()
+    subprocess.run([*pip, "install", "--quiet", f"{ROOT}[dev,all]"], check=True)
+    command = [*pip, "freeze", "--all", "--exclude", "pip", "--exclude", "folioscope"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [line.partition("+")[0] for line in done.stdout.splitlines()]
 
 
 def main() -> None:

@@ -61,17 +61,21 @@ def _cell(value: object) -> str:
 @models.command("pull")
 def models_pull(specs: Annotated[list[str], typer.Argument(metavar="SPEC...")]) -> None:
     """Fetch models into the hub's local cache, to use them without a network (HF_HOME: where, HF_ENDPOINT: whence)."""
+    from folioscope.settings import load_settings
     from retrieval.encoders.models import pull
 
-    output.table(["spec", "folder"], [[spec, str(folder)] for spec in specs for folder in pull(spec)])
+    trust = load_settings().trust_remote_code
+    rows = [[spec, str(folder)] for spec in specs for folder in pull(spec, trust_remote_code=trust)]
+    output.table(["spec", "folder"], rows)
 
 
 @models.command("check")
 def models_check(spec: Spec, as_json: AsJson = False) -> None:
     """Load an encoder, have it encode a page of the bundled samples and a question, show what comes out."""
+    from folioscope.settings import load_settings
     from retrieval import open_encoder
 
-    encoder = open_encoder(spec)
+    encoder = open_encoder(spec, trust_remote_code=load_settings().trust_remote_code)
     page = _sample_page()
     first, vector = _timed(encoder, page)
     again, _ = _timed(encoder, page)

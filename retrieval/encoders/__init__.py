@@ -16,46 +16,46 @@ __all__ = ["ENCODERS", "analyzer", "open_encoder", "reads_images", "settled"]
 class _Kind:
     """Encoders of one name. ``argument``: what follows the name and a colon; ``default``: may be left out, then this.
 
-    ``open`` gets the argument and imports what it needs.
+    ``open`` gets the argument, and whether code that comes with a model may be run, and imports what it needs.
     """
 
-    open: Callable[[str], Encoder]
+    open: Callable[[str, bool], Encoder]
     argument: str = ""
     default: str | None = None
     images: bool = False
 
 
-def _lexical(_: str) -> Encoder:
+def _lexical(_: str, _trust: bool) -> Encoder:
     from retrieval.encoders.lexical import LexicalEncoder
 
     return LexicalEncoder()
 
 
-def _semantic(model: str) -> Encoder:
-    from retrieval.encoders.semantic import SemanticEncoder
+def _semantic(model: str, trust: bool) -> Encoder:
+    from retrieval.encoders.semantic import SemanticEncoder, open_text_model
 
-    return SemanticEncoder(model)
+    return SemanticEncoder(open_text_model(model, trust_remote_code=trust))
 
 
-def _colpali(model: str) -> Encoder:
+def _colpali(model: str, trust: bool) -> Encoder:
     from retrieval.encoders.colpali import ColPaliEncoder
 
-    return ColPaliEncoder(model)
+    return ColPaliEncoder(model, trust_remote_code=trust)
 
 
-def _clip(model: str) -> Encoder:
+def _clip(model: str, _trust: bool) -> Encoder:
     from retrieval.encoders.clip import ClipEncoder
 
     return ClipEncoder(model)
 
 
-def _vllm(server: str) -> Encoder:
+def _vllm(server: str, _trust: bool) -> Encoder:
     from retrieval.encoders.remote import VllmEncoder
 
     return VllmEncoder(server)
 
 
-def _openai_embeddings(server: str) -> Encoder:
+def _openai_embeddings(server: str, _trust: bool) -> Encoder:
     from retrieval.encoders.remote import OpenAITexts
     from retrieval.encoders.semantic import SemanticEncoder
 
@@ -78,13 +78,15 @@ ENCODERS = tuple(
 )
 
 
-def open_encoder(spec: str) -> Encoder:
+def open_encoder(spec: str, *, trust_remote_code: bool = False) -> Encoder:
     """The encoder named by ``spec``, one of `ENCODERS`. Weights are loaded when they are first needed.
 
-    Raises `ConfigError` for an unknown name, `ChannelUnavailable` where the weights are not installed.
+    ``trust_remote_code``: run Python code that comes with a ``colpali`` or ``semantic`` model; it can do whatever the
+    user of this process can. Raises `ConfigError` for an unknown name and for a model whose code is not trusted,
+    `ChannelUnavailable` where the weights are not installed.
     """
     kind, argument = _parse(spec)
-    return kind.open(argument)
+    return kind.open(argument, trust_remote_code)
 
 
 def reads_images(spec: str) -> bool:

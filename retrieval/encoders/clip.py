@@ -6,6 +6,7 @@ print of a page such a model sees nothing.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeVar
@@ -28,13 +29,14 @@ class ClipEncoder:
     """Implements `folioscope.ports.Encoder` with dense vectors, float32 [dim] of length 1.
 
     ``spec``: see `clip_models.FORMS`. The constructor finds the files; torch and the weights come at the first use.
-    Raises as `clip_models.find` does.
+    May be used by several threads. Raises as `clip_models.find` does.
     """
 
     batch_size = 32
 
     def __init__(self, spec: str) -> None:
         self.checkpoint = clip_models.find(spec)
+        self._lock = threading.RLock()  # tokenizers are not thread-safe
         self._remembered = lru_cache(maxsize=512)(self._encode_query)
 
     @property
@@ -51,7 +53,8 @@ class ClipEncoder:
     @cached_property
     def model(self) -> clip_models.Clip:
         """The loaded model."""
-        return clip_models.load(self.checkpoint, self.device)
+        with self._lock:  # two threads may ask at once
+            return vars(self).get("model") or clip_models.load(self.checkpoint, self.device)
 
     @property
     def scale(self) -> float:
@@ -101,7 +104,7 @@ class ClipEncoder:
     def _encode(self, features: Callable[[Sequence[T]], Tensor], inputs: Sequence[T]) -> NDArray[np.float32]:
         torch = import_torch()
         rows = np.zeros((len(inputs), self.checkpoint.dim), np.float32)
-        with torch.inference_mode():
+        with self._lock, torch.inference_mode():
             for start in range(0, len(inputs), self.batch_size):
                 batch = inputs[start : start + self.batch_size]
                 rows[start : start + len(batch)] = features(batch).float().cpu().numpy()  # [batch, dim]

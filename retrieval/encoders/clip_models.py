@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from folioscope.errors import ChannelUnavailable, ConfigError
+from retrieval.encoders.checkpoints import need_tokenizer
 from retrieval.encoders.hub import fetch, is_repo
 from retrieval.encoders.sentence_model import sample
-from retrieval.encoders.torch_device import EXTRA, Device, import_torch
+from retrieval.encoders.torch_device import EXTRA, UNLOADABLE, Device, first_line, import_torch
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -180,10 +181,10 @@ def _load_open_clip(checkpoint: Checkpoint, device: Device) -> Clip:
         how["pretrained"] = str(checkpoint.folder / Path(config["hf_hub"]).name)
     try:
         model, transform = open_clip.create_model_from_pretrained(name, device=device.device, **how)
-    except (RuntimeError, OSError, ValueError) as error:
-        raise _unloadable(checkpoint, _first_line(error)) from error
+        tokenizer = open_clip.get_tokenizer(name)
+    except UNLOADABLE as error:
+        raise _unloadable(checkpoint, first_line(error)) from error
     model = model.to(device.dtype).eval()
-    tokenizer = open_clip.get_tokenizer(name)
 
     def images(batch: Sequence[Image]) -> Tensor:
         pixels = torch.stack([transform(image) for image in batch])  # float32 [n, 3, side, side]
@@ -212,19 +213,18 @@ def _load_transformers(checkpoint: Checkpoint, device: Device) -> Clip:
         raise ChannelUnavailable(f"{checkpoint.name} needs transformers ({error}).", hint=EXTRA) from None
     logging.disable_progress_bar()  # stderr is ours
     logging.set_verbosity_error()  # what matters is checked below; SigLIP's own configuration earns warnings
-    folder = checkpoint.folder
+    need_tokenizer(checkpoint.folder)
+    folder, how = checkpoint.folder, {"local_files_only": True, "trust_remote_code": False}
     try:
-        model, report = AutoModel.from_pretrained(
-            folder, dtype=device.dtype, local_files_only=True, output_loading_info=True
-        )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _unloadable(checkpoint, _first_line(error)) from error
+        model, report = AutoModel.from_pretrained(folder, dtype=device.dtype, output_loading_info=True, **how)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
+        # Pillow's resampling whether torchvision is there or not: the same page has the same vector everywhere.
+        processor = AutoImageProcessor.from_pretrained(folder, backend="pil", **how)
+    except UNLOADABLE as error:
+        raise _unloadable(checkpoint, first_line(error)) from error
     if report["missing_keys"]:  # transformers would go on with random numbers in their place
         raise _unloadable(checkpoint, f"its weights lack {', '.join(sorted(report['missing_keys'])[:3])}")
     model = model.to(device.device).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    # Pillow's resampling whether torchvision is there or not: the same page has the same vector everywhere.
-    processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
     # SigLIP was trained on texts padded to its full length, without a mask.
     padding = True if model.config.model_type == "clip" else "max_length"
     context = model.config.text_config.max_position_embeddings
@@ -246,13 +246,9 @@ def _load_transformers(checkpoint: Checkpoint, device: Device) -> Clip:
     return Clip(images, texts, float(model.logit_scale.detach().float().exp()))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def _unloadable(checkpoint: Checkpoint, why: str) -> ChannelUnavailable:
     return ChannelUnavailable(
-        f"{checkpoint.library} can't load {checkpoint.name}: {why[:300]}.",
+        f"{checkpoint.library} can't load {checkpoint.name}: {why}.",
         hint="Fetch the model anew where there is a network (`folioscope models pull`), or name another folder. "
         "The lexical channel works meanwhile.",
     )

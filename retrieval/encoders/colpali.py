@@ -13,8 +13,10 @@ import os
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,8 +27,10 @@ from folioscope.errors import ChannelUnavailable
 from retrieval.encoders.batching import Batching, in_background, ordered_map
 from retrieval.encoders.checkpoints import find_checkpoint, weight_bytes
 from retrieval.encoders.colpali_families import (
+    Layout,
     dimension,
     find_family,
+    find_layout,
     image_token,
     load_model,
     load_processor,
@@ -48,6 +52,9 @@ from retrieval.pooling import pooled
 START_BATCH = ((64, 32), (32, 16), (16, 8), (8, 4), (4, 2))
 CPU_BATCH = 1  # a page of the default model takes many seconds there, so that more at once only come later
 GIB = 1 << 30
+
+_Floats = NDArray[np.float32]
+_Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,11 +108,12 @@ class ColPaliEncoder:
 
     ``model``: a folder or an id on the hub; its errors are those of `find_checkpoint`, `find_family` and `dimension`.
     Weights are loaded when the first page or question comes. ``device``: as `choose_device` finds it unless given.
+    ``trust_remote_code``: run the code of a checkpoint that brings its own.
     """
 
-    def __init__(self, model: str, *, device: Device | None = None) -> None:
-        self.checkpoint = find_checkpoint(model)
-        self.family = find_family(self.checkpoint)
+    def __init__(self, model: str, *, device: Device | None = None, trust_remote_code: bool = False) -> None:
+        self.checkpoint = find_checkpoint(model, code=trust_remote_code)
+        self.family = find_family(self.checkpoint, trust_remote_code=trust_remote_code)
         self._given_device = device
         self._lock = threading.RLock()  # one batch or question at a time is on the device
         self._image_lock = threading.Lock()
@@ -141,13 +149,19 @@ class ColPaliEncoder:
     @cached_property
     def batching(self) -> Batching:
         """Pages through the model at once: begun by the memory there is, halved when it runs out."""
-        size = start_batch(self.device, free_bytes(self.device.device) - weight_bytes(self.checkpoint))
+        weights = 0 if "model" in vars(self) else weight_bytes(self.checkpoint)  # loaded ones are no longer free
+        size = start_batch(self.device, free_bytes(self.device.device) - weights)
         return Batching(size, is_out_of_memory, lambda: release_memory(self.device.device))
 
     @cached_property
     def long_edge(self) -> int:
         """The size, in pixels along the longer side, in which page images are asked for."""
-        return long_edge(self.family.layout, dict(self.processor.image_processor.size))
+        return long_edge(self.layout, dict(self.processor.image_processor.size))
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How a page becomes image tokens."""
+        return find_layout(self.family, self.processor)
 
     def encode_pages(self, pages: Sequence[PageInput]) -> list[NDArray[np.float32]]:
         """One float32 [n, dim] a page, in order; n differs from page to page where the model looks at page shapes.
@@ -160,16 +174,16 @@ class ColPaliEncoder:
         """The pages' vectors in order while later pages are prepared and encoded; the device never waits for who reads.
 
         Three stages, each ahead of the next by two batches at most: pages are prepared in a pool of threads, put
-        together and copied to the device in a second one, encoded in a third. ``page.image`` is called by one thread at
-        a time.
+        together and copied to the device in a second one, encoded in a third; what is left to do to the vectors, who
+        reads does. ``page.image`` is called by one thread at a time.
         """
-        model = self.model  # loaded here: an error belongs to the caller
+        work = partial(self._encode_batch, self.model)
         prepared = ordered_map(self._pool, self._prepare, pages, 2 * self.batching.size)
         batches = in_background((self._put_together(group) for group in self.batching.group(prepared)), 1)
-        work = partial(self._encode_batch, model)
-        return in_background(
-            (page for batch in batches for page in self.batching.run(work, batch)), 2 * self.batching.size
-        )
+        encoded = in_background((list(self.batching.run(work, batch)) for batch in batches), 2)
+        with closing(encoded):
+            for row, mask, boxes in chain.from_iterable(encoded):
+                yield PageVectors(_unit(row[mask]), boxes)
 
     def encode_images(self, images: Sequence[NDArray[np.uint8]]) -> list[PageVectors]:
         """The vectors of images uint8 [h, w, 3] with their places, in order."""
@@ -239,8 +253,9 @@ class ColPaliEncoder:
 
         processor = self._own_processor()
         inputs = dict(processor.process_images([Image.fromarray(image)]))
-        boxes = patch_boxes(self.family.layout, inputs, self._image_id, processor)
-        return _Prepared({name: tensor for name, tensor in inputs.items() if _is_needed(name, tensor)}, boxes)
+        boxes = patch_boxes(self.layout, inputs, self._image_id, processor)
+        needed = {name: tensor for name, tensor in inputs.items() if is_needed(name, tensor)}
+        return _Prepared({name: _in_precision(tensor, self.device) for name, tensor in needed.items()}, boxes)
 
     def _own_processor(self) -> Any:
         if not hasattr(self._local, "processor"):
@@ -255,27 +270,27 @@ class ColPaliEncoder:
         inputs = collate([page.inputs for page in pages], tokenizer.pad_token_id, tokenizer.padding_side)
         return _PageBatch(upload(inputs, self.device.device), [page.boxes for page in pages])
 
-    def _encode_batch(self, model: Any, batch: _PageBatch) -> list[PageVectors]:
-        found = self._forward(model, batch.inputs)
-        return [PageVectors(vectors, boxes) for vectors, boxes in zip(found, batch.boxes, strict=True)]
+    def _encode_batch(self, model: Any, batch: _PageBatch) -> list[tuple[_Floats, _Mask, _Floats]]:
+        rows, masks = self._forward(model, batch.inputs)
+        return list(zip(rows, masks, batch.boxes, strict=True))
 
-    def _forward(self, model: Any, inputs: Mapping[str, Any]) -> list[NDArray[np.float32]]:
-        """Vectors of length 1 of each row's tokens, padding left out: float32 [n, dim] a row."""
+    def _forward(self, model: Any, inputs: Mapping[str, Any]) -> tuple[_Floats, _Mask]:
+        """The model's own vectors float32 [rows, tokens, dim], and which are no padding: bool [rows, tokens]."""
         torch = import_torch()
         with self._lock, torch.inference_mode():
-            output = model(**{name: _placed(tensor, self.device) for name, tensor in inputs.items()})
+            output = model(**{name: tensor.to(self.device.device) for name, tensor in inputs.items()})
             embeddings = getattr(output, "embeddings", output)  # [rows, tokens, dim]
-            rows = embeddings.float().cpu().numpy()
-            masks = inputs["attention_mask"].bool().cpu().numpy()  # [rows, tokens]
-        return [_unit(row[mask]) for row, mask in zip(rows, masks, strict=True)]
+            return embeddings.float().cpu().numpy(), inputs["attention_mask"].bool().cpu().numpy()
 
     def _encode_query(self, query: str) -> QueryVectors:
         with self._lock:
-            inputs = dict(self.processor.process_queries([query]))
-            around = self.processor.process_queries([""])["input_ids"][0].tolist()
-            [vectors] = self._forward(self.model, inputs)
+            ask = getattr(self.processor, "process_queries", None) or self.processor.process_texts
+            inputs = dict(ask([query]))
+            around = ask([""])["input_ids"][0].tolist()
+            [row], [mask] = self._forward(self.model, inputs)
+        vectors = _unit(row[mask])
         vectors.setflags(write=False)
-        ids = inputs["input_ids"][0][inputs["attention_mask"][0].bool()].tolist()
+        ids = inputs["input_ids"][0].numpy()[mask].tolist()
         tokens = tuple(self.processor.tokenizer.decode([number]) for number in ids)
         return QueryVectors(vectors, tokens, between(ids, around))
 
@@ -309,7 +324,7 @@ def between(ids: Sequence[int], around: Sequence[int]) -> NDArray[np.bool_]:
     return asked
 
 
-def _is_needed(name: str, tensor: Any) -> bool:
+def is_needed(name: str, tensor: Any) -> bool:
     """Labels are for training; and a mask that hides no pixel is what a model assumes without one.
 
     That mask weighs more than the pixels: 27 MB a page of twelve tiles of 512 pixels.
@@ -335,15 +350,15 @@ def _pad(tensor: Any, count: int, value: int, *, left: bool) -> Any:
     return import_torch().cat([filling, tensor] if left else [tensor, filling], dim=1)
 
 
-def _placed(tensor: Any, device: Device) -> Any:
-    dtype = device.dtype if tensor.is_floating_point() else tensor.dtype
-    return tensor.to(device.device, dtype, non_blocking=True)
+def _in_precision(tensor: Any, device: Device) -> Any:
+    """Pixels as the model computes: half of them to copy on a GPU. Token numbers stay what they are."""
+    return tensor.to(device.dtype) if tensor.is_floating_point() else tensor
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Length 1 again: half precision left it off by up to a percent. A vector without a length is an error."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not np.all(lengths > 0):
+    if not np.all((lengths > 0) & np.isfinite(lengths)):
         raise ChannelUnavailable(
             "The model gave vectors that are zero or no numbers.",
             hint="Its weights are damaged, or it can't run in this precision; try the CPU.",

@@ -18,14 +18,15 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.errors import ChannelUnavailable, ConfigError
-from retrieval.encoders.checkpoints import Checkpoint, weight_shape
-from retrieval.encoders.torch_device import EXTRA, import_torch
+from retrieval.encoders.checkpoints import Checkpoint, need_tokenizer, untrusted, weight_shape
+from retrieval.encoders.torch_device import EXTRA, UNLOADABLE, first_line, import_torch
 
 Layout = Literal["square", "dynamic", "tiles"]
 
@@ -39,7 +40,8 @@ _TILE = re.compile(r"<row_(\d+)_col_(\d+)>")
 class Family:
     """One row of `FAMILIES`: module and names of its classes, the weight that projects to vectors, its layout.
 
-    ``model_type``: what config.json calls a checkpoint of it, or the base that its adapters adapt.
+    ``model_type``: what config.json calls a checkpoint of it, or the base that its adapters adapt. ``layout``: None
+    where only the processor knows.
     """
 
     model_type: str
@@ -47,7 +49,7 @@ class Family:
     model: str
     processor: str
     projection: str
-    layout: Layout
+    layout: Layout | None
 
 
 _ENGINE = "colpali_engine.models"
@@ -69,13 +71,21 @@ FAMILIES = (
     Family("modernvbert", _ENGINE, "ColModernVBert", "ColModernVBertProcessor", "custom_text_proj", "tiles"),
 )  # fmt: skip
 
+# Checkpoints that bring their classes along: the model's output or its ``.embeddings`` are the vectors, the processor
+# has process_images, and process_queries or process_texts; its layout shows in the processor.
+OWN_CODE = Family("", "transformers", "AutoModel", "AutoProcessor", "", None)
 
-def find_family(checkpoint: Checkpoint) -> Family:
+
+def find_family(checkpoint: Checkpoint, *, trust_remote_code: bool = False) -> Family:
     """By the class named in config.json; for an adapter, whose base may be a plain model, by the base's type.
 
-    Raises `ConfigError`, which lists what is known.
+    Raises `ConfigError`, which lists what is known; and for a checkpoint with code of its own unless it is trusted.
     """
     config = checkpoint.base.config if checkpoint.base else checkpoint.config
+    if code := (config.get("auto_map") or {}).get("AutoModel"):
+        if not trust_remote_code:
+            raise untrusted(checkpoint.name, code)
+        return OWN_CODE
     classes = config.get("architectures") or []
     for family in FAMILIES:
         by_type = family.model_type == config.get("model_type") and (checkpoint.base or not classes)
@@ -94,11 +104,13 @@ def dimension(checkpoint: Checkpoint, family: Family) -> int:
 
     Raises `ConfigError` where the projection is missing: the classes would quietly make up a random one.
     """
+    names = sorted({family.projection} if family.projection else {known.projection for known in FAMILIES})
     for place in filter(None, (checkpoint, checkpoint.base)):
-        if shape := weight_shape(place, f"{family.projection}.weight"):
-            return shape[0]
+        for name in names:
+            if shape := weight_shape(place, f"{name}.weight"):
+                return shape[0]
     raise ConfigError(
-        f"{checkpoint.name} holds no weights of {family.projection}, the layer that makes {family.model}'s vectors.",
+        f"{checkpoint.name} holds no weights of {' or '.join(names)}, the layer that makes {family.model}'s vectors.",
         hint="It is a base model that was not trained for retrieval yet; take one that was.",
     )
 
@@ -108,16 +120,13 @@ def load_processor(checkpoint: Checkpoint, family: Family) -> Any:
     here = checkpoint.folder
     own = (here / "preprocessor_config.json").is_file() or (here / "processor_config.json").is_file()
     folder = here if own or checkpoint.base is None else checkpoint.base.folder
-    return _class(family, family.processor).from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    need_tokenizer(folder)
+    return _load(family, family.processor, folder)
 
 
 def load_model(checkpoint: Checkpoint, family: Family, device: Any, dtype: Any) -> Any:
-    """The model in evaluation mode on its device. Code that comes with a checkpoint is not run."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    load = _class(family, family.model).from_pretrained
-    model = load(checkpoint.folder, dtype=dtype, local_files_only=True, trust_remote_code=False)
+    """The model in evaluation mode on its device."""
+    model = _load(family, family.model, checkpoint.folder, dtype=dtype)
     if family.model == "ColPali":
         # It computes logits that nobody reads, a gigabyte a page, with tied weights that transformers 5 leaves empty.
         model.model.lm_head = import_torch().nn.Identity()
@@ -127,10 +136,22 @@ def load_model(checkpoint: Checkpoint, family: Family, device: Any, dtype: Any) 
 def image_token(checkpoint: Checkpoint, family: Family) -> int:
     """The number of the token that stands for a patch, as the model has it: some processors' own is another one."""
     folder = (checkpoint.base or checkpoint).folder
-    config = _class(family, family.model).config_class.from_pretrained(folder, local_files_only=True)
+    if family is OWN_CODE:
+        config = _load(family, "AutoConfig", folder)
+    else:
+        config = _class(family, family.model).config_class.from_pretrained(folder, local_files_only=True)
     config = getattr(config, "vlm_config", config)
     number = getattr(config, "image_token_id", None)
     return int(config.image_token_index if number is None else number)
+
+
+def find_layout(family: Family, processor: Any) -> Layout:
+    """The family's, or what the processor of a checkpoint with code of its own does to a page."""
+    if family.layout:
+        return family.layout
+    if hasattr(processor.image_processor, "merge_size"):
+        return "dynamic"
+    return "square" if "height" in dict(processor.image_processor.size) else "tiles"
 
 
 def long_edge(layout: Layout, size: Mapping[str, int | None]) -> int:
@@ -187,6 +208,22 @@ def tiled_grid(tokens: list[str], side: int) -> NDArray[np.float32]:
     corner = tiles[:, None, [0, 1, 0, 1]]
     inside = corner + whole[None] / np.array([cols, rows, cols, rows], np.float32)  # [tiles, side * side, 4]
     return np.concatenate([inside.reshape(-1, 4), whole])
+
+
+def _load(family: Family, name: str, folder: Path, **how: Any) -> Any:
+    """What a class of the family reads from a folder. Only code of a checkpoint that is trusted is run."""
+    load = _class(family, name).from_pretrained
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # stderr is ours
+    try:
+        return load(folder, local_files_only=True, trust_remote_code=family is OWN_CODE, **how)
+    except UNLOADABLE as error:
+        raise ChannelUnavailable(
+            f"{name} can't be loaded from {folder}: {first_line(error)}.",
+            hint="Fetch the model anew (`folioscope models pull`), or name another folder. "
+            "The lexical channel works meanwhile.",
+        ) from error
 
 
 def _class(family: Family, name: str) -> Any:

@@ -13,6 +13,8 @@ from folioscope.errors import ChannelUnavailable, ConfigError
 
 SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")  # configurations, tokenizers, prompts
 WEIGHTS = ("*.safetensors",)
+OLDER_WEIGHTS = ("*.bin",)
+CODE = ("*.py",)
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 _TIMEOUT_S = 5.0  # for the hub's first word; downloads take the time they take
 
@@ -22,16 +24,19 @@ def is_repo(name: str) -> bool:
     return bool(_REPO.fullmatch(name)) and not name.startswith(("./", "../", "~"))
 
 
-def fetch(repo: str, weights: Sequence[str] = WEIGHTS, older: Sequence[str] = ("*.bin",)) -> Path:
+def fetch(
+    repo: str, weights: Sequence[str] = WEIGHTS, older: Sequence[str] = OLDER_WEIGHTS, *, code: bool = False
+) -> Path:
     """The folder with a model's small files and the weights of these patterns; downloads what the cache lacks.
 
-    ``older``: what is taken where the repository has none of ``weights``. Raises `ChannelUnavailable` where the files
-    are not here and the hub can't be reached or does not give them out.
+    ``older``: what is taken where the repository has none of ``weights``. ``code``: Python files are wanted, too.
+    Raises `ChannelUnavailable` where the files are not here and the hub can't be reached or does not give them out.
     """
     choices = [patterns for patterns in (weights, older) if patterns]
+    small = [*SMALL_FILES, *(CODE if code else ())]
     for find in (_cached, _download):
         for patterns in choices:
-            folder = find(repo, [*SMALL_FILES, *patterns])
+            folder = find(repo, [*small, *patterns])
             if folder is not None and any(any(folder.glob(pattern)) for pattern in patterns):
                 return folder
     assert folder is not None
@@ -39,11 +44,13 @@ def fetch(repo: str, weights: Sequence[str] = WEIGHTS, older: Sequence[str] = ("
 
 
 def is_cached(repo: str) -> bool:
-    """Whether anything of this repository is in the local cache."""
+    """Whether a model's weights and small files are in the local cache; what was cut short is not."""
     from huggingface_hub import constants
 
-    snapshots = Path(constants.HF_HUB_CACHE) / _folder_name(repo) / "snapshots"
-    return snapshots.is_dir() and any(snapshots.iterdir())
+    if not (Path(constants.HF_HUB_CACHE) / _folder_name(repo)).is_dir():
+        return False
+    found = {patterns: _cached(repo, [*SMALL_FILES, *patterns]) for patterns in (WEIGHTS, OLDER_WEIGHTS)}
+    return any(folder and any(folder.glob(patterns[0])) for patterns, folder in found.items())
 
 
 def _folder_name(repo: str) -> str:

@@ -1,7 +1,8 @@
 """Models that are known to serve, as a plain table, and fetching them ahead of time.
 
-Any other model of a supported class does as well; these were chosen for licence, size and published quality. A number
-in a note is nDCG@10 on ViDoRe V3, English. Sizes and licences are those of the model cards: read the card before use.
+Any other model of a supported class does as well; these were chosen for licence, size and published quality. The number
+in a note is the published nDCG@10 on ViDoRe V3, English. Sizes and licences are those of the model cards: read the card
+before use.
 """
 
 from __future__ import annotations
@@ -55,17 +56,35 @@ KNOWN = (
         128,
         "MIT",
         "CPU or GPU",
-        "default; 53.2",
+        "default; ViDoRe V3 53.2",
     ),
-    KnownModel("colpali:vidore/colSmol-256M", "visual", 256, 128, "Apache-2.0 and MIT", "CPU or GPU", "English; 48.2"),
+    KnownModel(
+        "colpali:vidore/colSmol-256M", "visual", 256, 128, "Apache-2.0 and MIT", "CPU or GPU", "English; ViDoRe V3 48.2"
+    ),
     KnownModel("colpali:vidore/colSmol-500M", "visual", 500, 128, "Apache-2.0 and MIT", "CPU or GPU", "English"),
-    KnownModel("colpali:vidore/colpali-v1.3", "visual", 2924, 128, "Gemma and MIT", "GPU, 12 GB", "54.8"),
+    KnownModel("colpali:vidore/colpali-v1.3", "visual", 2924, 128, "Gemma and MIT", "GPU, 12 GB", "ViDoRe V3 54.8"),
     KnownModel("colpali:vidore/colqwen2-v1.0", "visual", 2209, 128, "Apache-2.0 and MIT", "GPU, 9 GB"),
-    KnownModel("colpali:vidore/colqwen2.5-v0.2", "visual", 3755, 128, "Qwen Research and MIT", "GPU, 15 GB", "61.2"),
-    KnownModel("colpali:TomoroAI/tomoro-colqwen3-embed-4b", "visual", 4400, 320, "Apache-2.0", "GPU, 18 GB"),
+    KnownModel(
+        "colpali:vidore/colqwen2.5-v0.2", "visual", 3755, 128, "Qwen Research and MIT", "GPU, 15 GB", "ViDoRe V3 61.2"
+    ),
+    KnownModel(
+        "colpali:TomoroAI/tomoro-colqwen3-embed-4b",
+        "visual",
+        4400,
+        320,
+        "Apache-2.0",
+        "GPU, 18 GB",
+        "with code of its own",
+    ),
     KnownModel("colpali:vultr/VultronRetrieverFlash-Qwen3.5-0.8B", "visual", 800, 320, "Apache-2.0", "GPU, 4 GB"),
     KnownModel(
-        "colpali:vultr/VultronRetrieverPrime-Qwen3.5-8B", "visual", 8400, 320, "Apache-2.0", "GPU, 20 GB", "69.8"
+        "colpali:vultr/VultronRetrieverPrime-Qwen3.5-8B",
+        "visual",
+        8400,
+        320,
+        "Apache-2.0",
+        "GPU, 20 GB",
+        "ViDoRe V3 69.8",
     ),
 )
 
@@ -76,9 +95,10 @@ def hub_id(spec: str) -> str | None:
     return name if is_repo(name) and not Path(name).expanduser().is_dir() else None
 
 
-def pull(spec: str) -> list[Path]:
+def pull(spec: str, *, trust_remote_code: bool = False) -> list[Path]:
     """Fetch what ``spec`` needs into the hub's cache; the folders, an adapter's base model among them.
 
+    ``trust_remote_code``: fetch the Python code that comes with a model, too.
     Raises `ConfigError` where there is nothing to fetch, `ChannelUnavailable` where the hub can't be reached.
     """
     kind, _, rest = spec.partition(":")
@@ -92,8 +112,8 @@ def pull(spec: str) -> list[Path]:
             f"There is nothing to fetch for {spec!r}.", hint="`folioscope models ls` shows specs with hub ids."
         )
     if kind == "semantic":
-        return [fetch(repo)]
+        return [fetch(repo, code=trust_remote_code)]
     from retrieval.encoders.checkpoints import find_checkpoint
 
-    checkpoint = find_checkpoint(repo)
+    checkpoint = find_checkpoint(repo, code=trust_remote_code)
     return [checkpoint.folder, *([checkpoint.base.folder] if checkpoint.base else [])]

@@ -100,10 +100,10 @@ class SemanticEncoder:
         return vector
 
 
-def open_text_model(name: str, *, threads: int = 0) -> TextModel:
+def open_text_model(name: str, *, threads: int = 0, trust_remote_code: bool = False) -> TextModel:
     """``auto``, a folder or a hub id; a folder with an ONNX file is run by onnxruntime, all others by torch.
 
-    Raises as `SentenceModel` and `SentenceTransformerModel` do.
+    ``trust_remote_code``: of `SentenceTransformerModel`. Raises as it and `SentenceModel` do.
     """
     folder = Path(name).expanduser()
     is_torch = (folder / "modules.json").is_file() or (folder / "config.json").is_file() or is_repo(name)
@@ -111,7 +111,7 @@ def open_text_model(name: str, *, threads: int = 0) -> TextModel:
         return SentenceModel(name, threads=threads)
     from retrieval.encoders.sentence_transformer import SentenceTransformerModel
 
-    return SentenceTransformerModel(name)
+    return SentenceTransformerModel(name, trust_remote_code=trust_remote_code)
 
 
 def chunk_ranges(ends: NDArray[np.int64], length: int) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ clearing it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from folioscope.torch_device import EXTRA, Device, choose_device, import_torch, is_out_of_memory
@@ -14,14 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXTRA",
+    "UNLOADABLE",
     "Device",
     "choose_device",
+    "first_line",
     "free_bytes",
     "import_torch",
     "is_out_of_memory",
     "release_memory",
     "upload",
 ]
+
+# What the models' libraries raise over files that are missing, damaged, or of another kind than they say.
+UNLOADABLE = (OSError, ValueError, RuntimeError, TypeError, ImportError, KeyError, AttributeError)
 
 
 def free_bytes(device: torch.device) -> int:
@@ -35,19 +41,33 @@ def free_bytes(device: torch.device) -> int:
 def upload(tensors: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
     """The tensors on the device; on CUDA copied beside what the device computes meanwhile, from page-locked memory.
 
-    Returns when they are there. Where memory runs out they stay where they are: who needs them will see to it.
+    Returns when they are there. Where memory runs out, the device's or what may be page-locked, they stay where they
+    are: who needs them will see to it.
     """
     torch = import_torch()
     if device.type != "cuda":
         return dict(tensors)
-    stream = torch.cuda.Stream(device)
+    stream = _copy_stream(device)
     try:
         with torch.cuda.stream(stream):
             placed = {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in tensors.items()}
         stream.synchronize()
-    except torch.cuda.OutOfMemoryError:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         return dict(tensors)
     return placed
+
+
+@cache
+def _copy_stream(device: torch.device) -> Any:
+    """One for all batches: torch keeps the memory of each stream apart, so that many would hold many batches' worth."""
+    return import_torch().cuda.Stream(device)
+
+
+def first_line(error: BaseException) -> str:
+    """What a library said, short enough for a message of ours."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")[:300]
 
 
 def release_memory(device: torch.device) -> None:

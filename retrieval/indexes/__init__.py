@@ -11,10 +11,9 @@ from typing import Any, Literal
 from folioscope.domain import Fingerprint
 from folioscope.ports import PageIndex
 from retrieval.indexes.edge import EdgeIndex
-from retrieval.indexes.mapped import MappedIndex
 from retrieval.indexes.memory import MemoryIndex
 
-__all__ = ["EdgeIndex", "MappedIndex", "MemoryIndex", "erase_index", "index_exists", "open_index"]
+__all__ = ["EdgeIndex", "MemoryIndex", "erase_index", "index_exists", "open_index"]
 
 MARK = "on-server"
 
@@ -30,10 +29,10 @@ def open_index(
 ) -> PageIndex:
     """The index of this folder, made if `index_exists` says that there is none; raises as the index's class does.
 
-    ``pooled``: pages have hundreds of vectors, as page images do, and are searched in stages; embedded, they are in
-    files of our own. ``vectors``: see the setting; sparse ones are in Qdrant in any case. ``server``: a client
-    from `retrieval.indexes.server.connect`; the index is then a collection there, named after the folder and the one
-    around it, and ``datatype`` is how it stores multi vectors.
+    ``pooled``: pages have hundreds of vectors, as page images do, and are searched in stages. ``datatype``: how Qdrant
+    stores multi vectors in an index that is made now. ``vectors``: see the setting; sparse ones are in Qdrant in any
+    case. ``server``: a client from `retrieval.indexes.server.connect`; the index is then a collection there, named
+    after the folder and the one around it.
     """
     if not index_exists(folder, server):
         erase_index(folder, server)  # what was left where it is no longer kept would have missed what came since
@@ -48,7 +47,7 @@ def open_index(
         from retrieval.indexes.chroma import ChromaIndex
 
         return ChromaIndex(folder, fingerprint)
-    return MappedIndex(folder, fingerprint) if pooled else EdgeIndex(folder, fingerprint, datatype=datatype)
+    return EdgeIndex(folder, fingerprint, pooled=pooled, datatype=datatype)
 
 
 def index_exists(folder: Path, server: Any = None) -> bool:

@@ -10,7 +10,7 @@ The folder holds ``fingerprint.json``, ``chroma`` and, for multi vectors, ``rows
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,8 @@ class ChromaIndex:
                 "page", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
             )
             if fingerprint.kind == "multi":
-                self._rows = RowStore(folder / "rows", fingerprint.dim, ("full",))
-                self._full = self._rows.mapped("full")
+                self._rows = RowStore(folder / "rows", fingerprint.dim)
+                self._full = self._rows.mapped()
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -68,28 +68,19 @@ class ChromaIndex:
         with folders.storage_errors(self._folder, "written"), self._lock:
             folders.check_space(self._folder, folders.RESERVE)
             store = self._opened()
-            rows: list[Row] = []
-            latest = {key: (vector, metadata) for key, vector, metadata in points}
-            # What a page had before goes first: `upsert` would leave metadata, and rows, that the new one has not.
-            if store is None and latest:
-                self._collection.delete(ids=[_name(key) for key in latest])
-            for key, (vector, metadata) in latest.items():
-                assert not isinstance(vector, SparseVector)
-                own = {"point": _name(key), "document_id": key.document_id, "version": key.version, "page": key.number}
-                marks = {f"label {label}": True for label in labels(metadata)}
-                if store is None:
-                    rows.append((_name(key), unit(vector[None])[0], own | marks))
-                    continue
-                vectors = np.atleast_2d(vector)
-                if key in store.places:
-                    self._collection.delete(where={"point": _name(key)})
-                store.append(key, labels(metadata), {"full": unit(vectors)})
-                rows += [(f"{_name(key)}/{n}", row, own | marks) for n, row in enumerate(pooled(vectors))]
-            for batch in _batches(rows, self._client.get_max_batch_size()):
-                ids, embeddings, payloads = zip(*batch, strict=True)
-                self._collection.upsert(ids=list(ids), embeddings=np.stack(embeddings), metadatas=list(payloads))
+            latest = {key: (np.atleast_2d(_array(vector)), metadata) for key, vector, metadata in points}
+            self._clear(latest)
+            self._write(
+                (f"{_name(key)}/{number}" if store is not None else _name(key), row, _payload(key, metadata))
+                for key, (vectors, metadata) in latest.items()
+                for number, row in enumerate(pooled(vectors))
+            )
             if store is not None:
-                self._full = store.mapped("full")
+                try:
+                    for key, (vectors, metadata) in latest.items():
+                        store.append(key, labels(metadata), unit(vectors))
+                finally:
+                    self._full = store.mapped()
 
     def search(self, vector: Vector, limit: int, where: Where | None = None) -> list[ScoredPage]:
         """The nearest pages, best first, at most ``limit``; of equal scores any may come first."""
@@ -146,6 +137,22 @@ class ChromaIndex:
                 self._rows.close()
             self._client.close()
             self._client = None
+
+    def _clear(self, keys: Iterable[PageKey]) -> None:
+        """Remove what Chroma has of these pages: its upsert would leave metadata and rows that the new ones lack."""
+        if self._rows is None:
+            if names := [_name(key) for key in keys]:
+                self._collection.delete(ids=names)
+            return
+        for key in keys:
+            if key in self._rows.places:
+                self._collection.delete(where={"point": _name(key)})
+
+    def _write(self, rows: Iterable[Row]) -> None:
+        remaining = iter(rows)
+        while batch := list(islice(remaining, self._client.get_max_batch_size())):
+            ids, embeddings, payloads = zip(*batch, strict=True)
+            self._collection.upsert(ids=list(ids), embeddings=np.stack(embeddings), metadatas=list(payloads))
 
     def _opened(self) -> RowStore | None:
         if self._client is None:
@@ -228,12 +235,16 @@ def _name(key: PageKey) -> str:
     return f"{key.document_id}/{key.version}/{key.number}"
 
 
+def _payload(key: PageKey, metadata: Metadata) -> dict[str, Any]:
+    own = {"point": _name(key), "document_id": key.document_id, "version": key.version, "page": key.number}
+    return own | {f"label {label}": True for label in labels(metadata)}
+
+
+def _array(vector: Vector) -> NDArray[np.float32]:
+    assert not isinstance(vector, SparseVector)
+    return vector
+
+
 def _all(conditions: list[dict[str, Any]]) -> dict[str, Any] | None:
     """All of them; Chroma wants neither an empty nor a single-membered conjunction."""
     return {"$and": conditions} if len(conditions) > 1 else conditions[0] if conditions else None
-
-
-def _batches(rows: Sequence[Row], size: int) -> Iterator[list[Row]]:
-    remaining = iter(rows)
-    while batch := list(islice(remaining, size)):
-        yield batch

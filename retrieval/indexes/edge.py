@@ -6,6 +6,7 @@ may write and search. Who else may open the folder is not this module's business
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,28 +14,16 @@ from typing import Any, Literal
 
 from folioscope.domain import Fingerprint, SparseVector
 from retrieval.indexes import folder as folders
-from retrieval.indexes.qdrant import (
-    CANDIDATES,
-    INDEXED,
-    KEY,
-    Condition,
-    Field,
-    Point,
-    QdrantIndex,
-    Request,
-    Schema,
-    Stored,
-    schema_of,
-    stored,
-)
+from retrieval.indexes import qdrant
 
 
-class EdgeIndex(QdrantIndex):
-    """The index in ``folder``, made there if there is none. ``pooled``, ``datatype``, ``candidates``: see qdrant.py.
+class EdgeIndex(qdrant.QdrantIndex):
+    """The index in ``folder``, made there if there is none.
 
-    Pages deleted or replaced since the folder was opened still count in the IDF until it is opened again. Raises
-    `FingerprintMismatch` where the folder was made with another fingerprint, `StorageError` where it is damaged,
-    `DiskFull` where less than the reserve is free.
+    ``pooled``, ``datatype`` (of one that is made now), ``candidates``: see qdrant.py. Pages deleted or replaced since
+    the folder was opened still count in the IDF until it is opened again. Raises `FingerprintMismatch` where the folder
+    was made with another fingerprint, `StorageError` where it is damaged, `DiskFull` where less than the reserve is
+    free.
     """
 
     def __init__(
@@ -44,9 +33,9 @@ class EdgeIndex(QdrantIndex):
         *,
         pooled: bool = False,
         datatype: Literal["float16", "int8"] = "float16",
-        candidates: int = CANDIDATES,
+        candidates: int = qdrant.CANDIDATES,
     ) -> None:
-        self._edge = EdgeEngine(folder, fingerprint, schema_of(fingerprint, pooled, datatype))
+        self._edge = EdgeEngine(folder, fingerprint, qdrant.schema_of(fingerprint, pooled, datatype))
         super().__init__(self._edge, fingerprint, pooled=pooled, candidates=candidates)
 
     def optimize(self) -> bool:
@@ -57,13 +46,13 @@ class EdgeIndex(QdrantIndex):
 class EdgeEngine:
     """A shard in a folder: implements `retrieval.indexes.qdrant.Engine`."""
 
-    def __init__(self, folder: Path, fingerprint: Fingerprint, schema: Schema) -> None:
+    def __init__(self, folder: Path, fingerprint: Fingerprint, schema: qdrant.Schema) -> None:
         self._folder = folder
         folders.prepare(folder, fingerprint, ["shard"], fill=lambda new: _make(new, schema))
         with self.errors("opened"):
-            self._shard = _open(folder, schema)
+            self._shard = _open(folder / "shard", schema)
 
-    def upsert(self, points: Sequence[Point]) -> None:
+    def upsert(self, points: Sequence[qdrant.Point]) -> None:
         """Durable after `flush`."""
         edge = _engine()
         folders.check_space(self._folder, folders.RESERVE)
@@ -73,10 +62,10 @@ class EdgeEngine:
         ]
         self._shard.update(edge.UpdateOperation.upsert_points(batch))
 
-    def query(self, request: Request) -> Iterable[tuple[Mapping[str, Any], float]]:
+    def query(self, request: qdrant.Request) -> Iterable[tuple[Mapping[str, Any], float]]:
         """Payload (the page's key) and score, best first."""
         edge = _engine()
-        vector, filters = _native(request.vector), _filter(request.conditions)
+        vector, filters = _native(request.vector), qdrant.native_filter(edge, request.conditions)
         prefetches = []
         if request.prefetch is not None:
             using, count = request.prefetch
@@ -87,20 +76,20 @@ class EdgeEngine:
                 query=edge.Query.Nearest(vector, using=request.using),
                 prefetches=prefetches,
                 filter=filters,
-                with_payload=list(KEY),
+                with_payload=list(qdrant.KEY),
             )
         )
         return [(point.payload, point.score) for point in found]
 
-    def vectors(self, ids: Sequence[str], name: str) -> Iterable[tuple[Mapping[str, Any], Stored]]:
+    def vectors(self, ids: Sequence[str], name: str) -> Iterable[tuple[Mapping[str, Any], qdrant.Stored]]:
         """Payload (the page's key) and vector of these points, those that are there."""
-        found = self._shard.retrieve(list(ids), with_payload=list(KEY), with_vector=[name])
-        return [(record.payload, stored(record.vector[name])) for record in found]
+        found = self._shard.retrieve(list(ids), with_payload=list(qdrant.KEY), with_vector=[name])
+        return [(record.payload, qdrant.stored(record.vector[name])) for record in found]
 
-    def delete(self, conditions: Sequence[Condition]) -> None:
+    def delete(self, conditions: Sequence[qdrant.Condition]) -> None:
         """Remove the points for which all conditions hold."""
         edge = _engine()
-        self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(conditions)))
+        self._shard.update(edge.UpdateOperation.delete_points_by_filter(qdrant.native_filter(edge, conditions)))
 
     def flush(self) -> None:
         """The one point of durability."""
@@ -133,23 +122,27 @@ def _engine() -> Any:
     return qdrant_edge
 
 
-def _make(folder: Path, schema: Schema) -> None:
+def _make(folder: Path, schema: qdrant.Schema) -> None:
     edge = _engine()
     shard = edge.EdgeShard.create(str(folder / "shard"), _config(schema))
-    for field in INDEXED:
+    for field in qdrant.INDEXED:
         shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
     shard.flush()
     shard.close()
 
 
-def _open(folder: Path, schema: Schema) -> Any:
-    shard = folder / "shard"
+def _open(shard: Path, schema: qdrant.Schema) -> Any:
+    """As it was made: which datatype is wanted may have changed since."""
     if not any(shard.glob("segments/*")):
         raise FileNotFoundError(f"{shard} has no segments")
-    return _engine().EdgeShard.load(str(shard), _config(schema))
+    made = json.loads((shard / "edge_config.json").read_text())
+    names = made["vectors"].keys() | made["sparse_vectors"].keys()
+    if names != schema.keys():
+        raise ValueError(f"it has the vectors {', '.join(sorted(names))}; wanted are {', '.join(sorted(schema))}")
+    return _engine().EdgeShard.load(str(shard))
 
 
-def _config(schema: Schema) -> Any:
+def _config(schema: qdrant.Schema) -> Any:
     edge = _engine()
     sparse = {
         name: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
@@ -161,7 +154,7 @@ def _config(schema: Schema) -> Any:
     return edge.EdgeConfig(vectors=dense or None, sparse_vectors=sparse or None, wal_enabled=False)
 
 
-def _params(field: Field) -> Any:
+def _params(field: qdrant.Field) -> Any:
     edge = _engine()
     types = edge.VectorStorageDatatype
     stored = {"float32": None, "float16": types.Float16, "int8": types.Turbo8}
@@ -176,18 +169,5 @@ def _params(field: Field) -> Any:
     )
 
 
-def _native(vector: Stored) -> Any:
+def _native(vector: qdrant.Stored) -> Any:
     return _engine().SparseVector(vector.indices, vector.values) if isinstance(vector, SparseVector) else vector
-
-
-def _filter(conditions: Sequence[Condition]) -> Any:
-    edge = _engine()
-    if not conditions:
-        return None
-    must = [
-        edge.FieldCondition(
-            name, match=edge.MatchValue(value) if isinstance(value, str | int) else edge.MatchAny(list(value))
-        )
-        for name, value in conditions
-    ]
-    return edge.Filter(must=must)

@@ -1,18 +1,17 @@
-"""Pages' vectors as int8 rows in files that are only appended to, mapped into memory to be read.
+"""Pages' vectors as int8 rows in a file that is only appended to, mapped into memory to be read.
 
-``journal`` says what the files hold: a line of JSON for each page written and each deletion, in order. `flush`
-synchronises the rows first, then the journal; what lies in a file beyond the rows that the journal names was never
-acknowledged and is cut off when the folder is opened. The first line names the generation of the files: `compact`
-writes new ones without what was deleted and replaces the journal in one rename.
+``journal`` says what ``rows`` holds: after a first line that names the format, a line of JSON for each page written and
+each deletion, in order. `flush` synchronises the rows first, then the journal; what lies in the file beyond the rows
+that the journal names was never acknowledged and is cut off when the folder is opened. What is deleted keeps its space.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,8 @@ from numpy.typing import NDArray
 from folioscope.domain import PageKey, Where
 from retrieval.indexes.labels import labels
 from retrieval.maxsim import Rows, quantized, unit
+
+FORMAT = b'{"format": 1}\n'
 
 
 class Entry(NamedTuple):
@@ -30,36 +31,33 @@ class Entry(NamedTuple):
 
 
 class RowStore:
-    """Pages of int8 rows with a scale each, in the files ``names``; not synchronised: the caller locks.
+    """Pages of int8 rows with a scale each; not synchronised: the caller locks.
 
     Opens the store in ``folder``, which exists, or makes one there. Raises `OSError` and `ValueError` where it is
     damaged. A page's position in ``entries`` never changes; ``places`` has the positions of the living pages alone.
     """
 
-    def __init__(self, folder: Path, dim: int, names: Sequence[str]) -> None:
-        self._folder, self._names = folder, tuple(names)
+    def __init__(self, folder: Path, dim: int) -> None:
+        self._journal, self._rows = folder / "journal", folder / "rows"
         self._type = np.dtype([("scale", "<f2"), ("values", "i1", (dim,))])
         self.entries: list[Entry] = []
         self.places: dict[PageKey, int] = {}
-        self._offsets = {name: [0] for name in self._names}  # of each page's first row, and the end
+        self._offsets = [0]  # of each page's first row, and the end
         self._pending: list[str] = []
-        if not self._journal.exists():
-            if any(path.suffix != ".new" for path in folder.iterdir()):
-                raise ValueError("the journal is missing")
-            self._write_journal(1, [])
-        self._generation, self._written = self._replay()
-        for name in self._names:
-            self._trim(name)
-        self._files: dict[str, IO[bytes]] = {name: self._path(name).open("r+b") for name in self._names}
+        if not self._rows.exists() and not (self._journal.exists() and self._journal.stat().st_size):
+            _write(self._journal, 0, FORMAT)
+        self._written = self._replay()
+        self._trim()
+        self._file: IO[bytes] = self._rows.open("r+b")
 
-    def append(self, key: PageKey, marks: Iterable[str], parts: Mapping[str, NDArray[np.float32]]) -> None:
-        """Write a page's vectors, float32 [n, dim] for each file. Replaces the key's page."""
-        for name in self._names:
-            # Where the last page ends, not where the file does: a write that failed half-way may have left something.
-            self._files[name].seek(self._offsets[name][-1] * self._type.itemsize)
-            self._files[name].write(self._packed(*quantized(parts[name])))
-        self._add(key, marks, [len(parts[name]) for name in self._names])
-        self._pending.append(self._line(self.places[key]))
+    def append(self, key: PageKey, marks: Iterable[str], vectors: NDArray[np.float32]) -> None:
+        """Write a page's vectors, float32 [n, dim]. Replaces the key's page; a page that can't be written is none."""
+        # Where the last page ends, not where the file does: a write that failed half-way may have left something.
+        self._file.seek(self._offsets[-1] * self._type.itemsize)
+        self._file.write(self._packed(vectors))
+        self._file.flush()
+        self._add(key, marks, len(vectors))
+        self._pending.append(json.dumps([*key, len(vectors), sorted(self.entries[-1].labels)]))
 
     def delete(self, document_id: str, version: int | None) -> None:
         """Forget a document's pages, of one version or of all."""
@@ -68,23 +66,17 @@ class RowStore:
 
     def flush(self) -> None:
         """Returns when everything written so far survives a kill."""
-        for file in self._files.values():
-            _synchronise(file)
-        with self._journal.open("r+b") as journal:
-            journal.seek(self._written)
-            journal.write("".join(f"{line}\n" for line in self._pending).encode())
-            _synchronise(journal)
-            self._written = journal.tell()
+        os.fsync(self._file.fileno())
+        self._written = _write(self._journal, self._written, "".join(f"{line}\n" for line in self._pending).encode())
         self._pending.clear()
 
-    def mapped(self, name: str) -> Rows:
-        """All pages of a file in the order of ``entries``, as they are now: int8 with float16 scales."""
-        self._files[name].flush()
-        offsets = np.array(self._offsets[name], np.int64)
+    def mapped(self) -> Rows:
+        """All pages in the order of ``entries``, as they are now: int8 with float16 scales."""
+        offsets = np.array(self._offsets, np.int64)
         if not offsets[-1]:
             rows = np.empty(0, self._type)
         else:
-            rows = np.memmap(self._path(name), self._type, "r", shape=(int(offsets[-1]),)).view(np.ndarray)
+            rows = np.memmap(self._rows, self._type, "r", shape=(int(offsets[-1]),)).view(np.ndarray)
         return Rows(rows["values"], offsets, rows["scale"])
 
     def chosen(self, where: Where | None) -> list[int]:
@@ -99,93 +91,50 @@ class RowStore:
             and wanted.issubset(self.entries[place].labels)
         )
 
-    def compact(self) -> bool:
-        """Write files anew without what was deleted or replaced, and close. False: there was nothing to do.
-
-        A compacted store is to be opened anew: its pages' positions have changed.
-        """
-        self.flush()
-        if len(self.places) == len(self.entries):
-            return False
-        kept = sorted(self.places.values())
-        for name in self._names:
-            values, offsets, scales = self.mapped(name)
-            assert scales is not None
-            with self._path(name, self._generation + 1).open("wb") as file:
-                for part in (slice(offsets[place], offsets[place + 1]) for place in kept):
-                    file.write(self._packed(values[part], scales[part]))
-                _synchronise(file)
-        self._write_journal(self._generation + 1, [self._line(place) for place in kept])
-        self.close()
-        return True
-
     def close(self) -> None:
-        """Release the files."""
-        for file in self._files.values():
-            file.close()
+        """Release the file."""
+        self._file.close()
 
-    def _add(self, key: PageKey, marks: Iterable[str], counts: Iterable[int]) -> None:
+    def _add(self, key: PageKey, marks: Iterable[str], count: int) -> None:
         self.places[key] = len(self.entries)
         self.entries.append(Entry(key, frozenset(marks)))
-        for name, count in zip(self._names, counts, strict=True):
-            self._offsets[name].append(self._offsets[name][-1] + count)
+        self._offsets.append(self._offsets[-1] + count)
 
     def _drop(self, document_id: str, version: int | None) -> None:
         for key in list(self.places):
             if key.document_id == document_id and version in (None, key.version):
                 del self.places[key]
 
-    def _packed(self, values: NDArray[np.int8], scales: NDArray[np.float16]) -> bytes:
-        rows = np.empty(len(values), self._type)
-        rows["values"], rows["scale"] = values, scales
+    def _packed(self, vectors: NDArray[np.float32]) -> bytes:
+        rows = np.empty(len(vectors), self._type)
+        rows["values"], rows["scale"] = quantized(vectors)
         return rows.tobytes()
 
-    def _line(self, place: int) -> str:
-        """A page's line in the journal: document, version, number, rows in each file, labels."""
-        counts = [self._offsets[name][place + 1] - self._offsets[name][place] for name in self._names]
-        return json.dumps([*self.entries[place].key, counts, sorted(self.entries[place].labels)])
-
-    def _replay(self) -> tuple[int, int]:
-        """Read the journal: the generation that it names, and its bytes up to the last whole line.
+    def _replay(self) -> int:
+        """Read the journal: its bytes up to the last whole line.
 
         A line that a kill cut off was not acknowledged; the next one is written over it.
         """
         text = self._journal.read_bytes()
         whole = text[: text.rfind(b"\n") + 1]
+        if not whole.startswith(FORMAT):
+            raise ValueError(f"{self._journal.name} does not begin as it should")
         os.truncate(self._journal, len(whole))
-        first, *lines = whole.splitlines()
-        for line in map(json.loads, lines):
+        for line in map(json.loads, whole[len(FORMAT) :].splitlines()):
             if len(line) == 2:
                 self._drop(*line)
             else:
-                document, version, number, counts, marks = line
-                self._add(PageKey(document, version, number), marks, counts)
-        return json.loads(first)["generation"], len(whole)
+                document, version, number, count, marks = line
+                self._add(PageKey(document, version, number), marks, count)
+        return len(whole)
 
-    def _trim(self, name: str) -> None:
-        """Cut off what the journal does not name, and remove files of other generations."""
-        path, size = self._path(name), self._offsets[name][-1] * self._type.itemsize
-        for other in self._folder.glob(f"{name}.*"):
-            if other != path:
-                other.unlink()
-        path.touch()
-        if path.stat().st_size < size:
-            raise ValueError(f"{path.name} has {path.stat().st_size} bytes, the journal names {size}")
-        os.truncate(path, size)
-
-    def _write_journal(self, generation: int, lines: Iterable[str]) -> None:
-        new = self._folder / "journal.new"
-        with new.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in [json.dumps({"generation": generation}), *lines])
-            _synchronise(file)
-        new.replace(self._journal)
-
-    @property
-    def _journal(self) -> Path:
-        return self._folder / "journal"
-
-    def _path(self, name: str, generation: int | None = None) -> Path:
-        return self._folder / f"{name}.{generation or self._generation}"
+    def _trim(self) -> None:
+        """Cut off what the journal does not name."""
+        self._rows.touch()
+        size, named = self._rows.stat().st_size, self._offsets[-1] * self._type.itemsize
+        if size < named:
+            raise ValueError(f"{self._rows.name} has {size} bytes, the journal names {named}")
+        os.truncate(self._rows, named)
 
 
 def page_of(rows: Rows, place: int) -> NDArray[np.float32]:
@@ -194,6 +143,11 @@ def page_of(rows: Rows, place: int) -> NDArray[np.float32]:
     return unit(rows.vectors[part].astype(np.float32))
 
 
-def _synchronise(file: IO[Any]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+def _write(path: Path, position: int, content: bytes) -> int:
+    """Write from ``position`` on, synchronise; where it ends."""
+    with path.open("r+b" if position else "wb") as file:
+        file.seek(position)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        return file.tell()

@@ -15,36 +15,27 @@ from urllib.parse import urlsplit
 
 from folioscope.domain import Fingerprint, SparseVector
 from folioscope.errors import ChannelUnavailable, FolioscopeError, StorageError
+from retrieval.indexes import qdrant
 from retrieval.indexes.folder import mismatch
-from retrieval.indexes.qdrant import (
-    CANDIDATES,
-    INDEXED,
-    KEY,
-    Condition,
-    Field,
-    Point,
-    QdrantIndex,
-    Request,
-    Schema,
-    Stored,
-    schema_of,
-    stored,
-)
 
 ATTEMPTS = 4
+SEARCH_ATTEMPTS = 2  # somebody waits, and the other channels have answers
 PAUSE = 0.25  # seconds before the second attempt; doubled before each further one
+CONNECT = 5.0  # seconds until an attempt to reach the server is given up
 TIMEOUT = 60  # seconds for one request
 FLOATS = 1 << 20  # in one request: as JSON they stay far under the server's 32 MB
+PAYLOAD = {**dict.fromkeys(qdrant.INDEXED, "keyword"), "version": "integer"}  # all that filters name
 
 T = TypeVar("T")
 
 
-class ServerIndex(QdrantIndex):
+class ServerIndex(qdrant.QdrantIndex):
     """The collection ``name`` on the server behind ``client`` (see `connect`), made there if there is none.
 
-    ``pooled``, ``datatype``, ``candidates``: see qdrant.py. What was written has been acknowledged by the server and
-    survives as its write-ahead log does. Raises `FingerprintMismatch` where the collection has another fingerprint,
-    `StorageError` where it has another schema, `ChannelUnavailable` while the server can't be reached.
+    ``pooled``, ``datatype`` (of one that is made now), ``candidates``: see qdrant.py. What was written has been
+    acknowledged by the server and survives as its write-ahead log does. Raises `FingerprintMismatch` where the
+    collection has another fingerprint, `StorageError` where it has another schema, `ChannelUnavailable` while the
+    server can't be reached.
     """
 
     def __init__(
@@ -55,9 +46,9 @@ class ServerIndex(QdrantIndex):
         *,
         pooled: bool = False,
         datatype: Literal["float16", "int8"] = "float16",
-        candidates: int = CANDIDATES,
+        candidates: int = qdrant.CANDIDATES,
     ) -> None:
-        engine = ServerEngine(client, name, fingerprint, schema_of(fingerprint, pooled, datatype))
+        engine = ServerEngine(client, name, fingerprint, qdrant.schema_of(fingerprint, pooled, datatype))
         super().__init__(engine, fingerprint, pooled=pooled, candidates=candidates)
 
 
@@ -67,15 +58,29 @@ def connect(url: str, api_key: str = "") -> Any:
     Raises `ChannelUnavailable` where qdrant-client is not installed, `StorageError` for what is no URL.
     """
     client = _client()
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 6333)
+    except ValueError:  # no port, or one beyond 65535
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise StorageError(
             f"The address of the Qdrant server, {url!r}, is no URL.",
             hint="Set FOLIOSCOPE_QDRANT_URL to something like https://qdrant.example.org:6333.",
         )
-    port = parts.port or (443 if parts.scheme == "https" else 6333)
-    # The check of versions would be a request, and a warning, before anyone can handle either.
-    return client.QdrantClient(url=url, port=port, api_key=api_key or None, timeout=TIMEOUT, check_compatibility=False)
+    return client.QdrantClient(
+        url=url,
+        port=port,
+        api_key=api_key or None,
+        timeout=TIMEOUT,
+        check_compatibility=False,  # a request, and a warning, before anyone can handle either
+        event_hooks={"request": [_connect_soon]},
+    )
+
+
+def _connect_soon(request: Any) -> None:
+    """A server that does not answer at all need not be waited for as long as one that works on a request."""
+    request.extensions["timeout"]["connect"] = CONNECT
 
 
 def exists(client: Any, name: str) -> bool:
@@ -93,14 +98,17 @@ def remove(client: Any, name: str) -> None:
 class ServerEngine:
     """A collection on a server: implements `retrieval.indexes.qdrant.Engine`."""
 
-    def __init__(self, client: Any, name: str, fingerprint: Fingerprint, schema: Schema) -> None:
+    def __init__(self, client: Any, name: str, fingerprint: Fingerprint, schema: qdrant.Schema) -> None:
         self._client, self._name = client, name
         with self.errors("opened"):
-            if not _retried(lambda: client.collection_exists(name)):
-                self._make(fingerprint, schema)
-            self._check(_retried(lambda: client.get_collection(name)).config, fingerprint, schema)
+            _retried(partial(self._make, fingerprint, schema))
+            found = _retried(lambda: client.get_collection(name))
+            self._check(found.config, fingerprint, schema)
+            for field, kind in PAYLOAD.items():
+                if field not in found.payload_schema:
+                    _retried(partial(client.create_payload_index, name, field, field_schema=kind, wait=True))
 
-    def upsert(self, points: Sequence[Point]) -> None:
+    def upsert(self, points: Sequence[qdrant.Point]) -> None:
         """Returns when the server has acknowledged all."""
         models = _client().models
         for batch in _batches(points):
@@ -114,10 +122,10 @@ class ServerEngine:
             ]
             _retried(partial(self._client.upsert, self._name, made, wait=True))
 
-    def query(self, request: Request) -> Iterable[tuple[Mapping[str, Any], float]]:
+    def query(self, request: qdrant.Request) -> Iterable[tuple[Mapping[str, Any], float]]:
         """Payload (the page's key) and score, best first."""
         models = _client().models
-        vector, filters = _native(request.vector), _filter(request.conditions)
+        vector, filters = _native(request.vector), qdrant.native_filter(models, request.conditions)
         prefetch = None
         if request.prefetch is not None:
             using, count = request.prefetch
@@ -130,21 +138,23 @@ class ServerEngine:
                 limit=request.limit,
                 prefetch=prefetch,
                 query_filter=filters,
-                with_payload=list(KEY),
-            )
+                with_payload=list(qdrant.KEY),
+            ),
+            SEARCH_ATTEMPTS,
         )
         return [(point.payload, point.score) for point in found.points]
 
-    def vectors(self, ids: Sequence[str], name: str) -> Iterable[tuple[Mapping[str, Any], Stored]]:
+    def vectors(self, ids: Sequence[str], name: str) -> Iterable[tuple[Mapping[str, Any], qdrant.Stored]]:
         """Payload (the page's key) and vector of these points, those that are there."""
         found = _retried(
-            lambda: self._client.retrieve(self._name, list(ids), with_payload=list(KEY), with_vectors=[name])
+            lambda: self._client.retrieve(self._name, list(ids), with_payload=list(qdrant.KEY), with_vectors=[name])
         )
-        return [(record.payload, stored(record.vector[name])) for record in found]
+        return [(record.payload, qdrant.stored(record.vector[name])) for record in found]
 
-    def delete(self, conditions: Sequence[Condition]) -> None:
+    def delete(self, conditions: Sequence[qdrant.Condition]) -> None:
         """Remove the points for which all conditions hold."""
-        selector = _client().models.FilterSelector(filter=_filter(conditions))
+        models = _client().models
+        selector = models.FilterSelector(filter=qdrant.native_filter(models, conditions))
         _retried(lambda: self._client.delete(self._name, selector, wait=True))
 
     def flush(self) -> None:
@@ -161,7 +171,10 @@ class ServerEngine:
         """Errors that name the collection, and say what to do for the usual reasons."""
         return _errors(self._name, done)
 
-    def _make(self, fingerprint: Fingerprint, schema: Schema) -> None:
+    def _make(self, fingerprint: Fingerprint, schema: qdrant.Schema) -> None:
+        """Make the collection unless it is there: an attempt whose answer was lost may have made it."""
+        if self._client.collection_exists(self._name):
+            return
         models = _client().models
         dense = {name: _params(field) for name, field in schema.items() if field.kind != "sparse"}
         sparse = {
@@ -169,17 +182,14 @@ class ServerEngine:
             for name, field in schema.items()
             if field.kind == "sparse"
         }
-        metadata = {"fingerprint": fingerprint.asdict()}
-        _retried(
-            lambda: self._client.create_collection(
-                self._name, vectors_config=dense, sparse_vectors_config=sparse or None, metadata=metadata
-            )
+        self._client.create_collection(
+            self._name,
+            vectors_config=dense,
+            sparse_vectors_config=sparse or None,
+            metadata={"fingerprint": fingerprint.asdict()},
         )
-        for field in INDEXED:
-            keyword = models.PayloadSchemaType.KEYWORD
-            _retried(partial(self._client.create_payload_index, self._name, field, field_schema=keyword, wait=True))
 
-    def _check(self, config: Any, fingerprint: Fingerprint, schema: Schema) -> None:
+    def _check(self, config: Any, fingerprint: Fingerprint, schema: qdrant.Schema) -> None:
         place = f"of the Qdrant collection {self._name!r}"
         stored = (config.metadata or {}).get("fingerprint")
         if not isinstance(stored, dict) or stored.keys() != fingerprint.asdict().keys():
@@ -209,9 +219,9 @@ def _errors(name: str, done: str) -> Iterator[None]:
         raise kind(f"The Qdrant collection {name!r} can't be {done}: {_reason(error)}.", hint=_hint(error)) from error
 
 
-def _retried(request: Callable[[], T]) -> T:
+def _retried(request: Callable[[], T], attempts: int = ATTEMPTS) -> T:
     """The request's result; every request here may be repeated without harm."""
-    for attempt in range(ATTEMPTS - 1):
+    for attempt in range(attempts - 1):
         try:
             return request()
         except Exception as error:
@@ -232,7 +242,7 @@ def _client() -> Any:
     return qdrant_client
 
 
-def _params(field: Field) -> Any:
+def _params(field: qdrant.Field) -> Any:
     models = _client().models
     return models.VectorParams(
         size=field.dim,
@@ -249,11 +259,11 @@ def _params(field: Field) -> Any:
 _DATATYPES = {"float32": "float32", "float16": "float16", "int8": "turbo8"}
 
 
-def _wanted(field: Field) -> str:
-    """A vector in words, so that what is and what should be can be compared and shown."""
+def _wanted(field: qdrant.Field) -> str:
+    """A vector in words, so that what is and what should be can be compared and shown; its datatype may be any."""
     if field.kind == "sparse":
         return "sparse, idf"
-    return f"{field.kind}, {field.dim} dimensions, cosine, {_DATATYPES[field.datatype]}"
+    return f"{field.kind}, {field.dim} dimensions, cosine"
 
 
 def _described(params: Any) -> dict[str, str]:
@@ -261,37 +271,21 @@ def _described(params: Any) -> dict[str, str]:
     dense = params.vectors if isinstance(params.vectors, dict) else {"": params.vectors} if params.vectors else {}
     for name, vector in dense.items():
         kind = "multi" if vector.multivector_config else "dense"
-        datatype = vector.datatype.value if vector.datatype else "float32"
-        distance = vector.distance.value.lower()
-        described[name] = f"{kind}, {vector.size} dimensions, {distance}, {datatype}"
+        described[name] = f"{kind}, {vector.size} dimensions, {vector.distance.value.lower()}"
     for name, sparse in (params.sparse_vectors or {}).items():
         described[name] = f"sparse, {sparse.modifier.value if sparse.modifier else 'no modifier'}"
     return described
 
 
-def _native(vector: Stored) -> Any:
+def _native(vector: qdrant.Stored) -> Any:
     if isinstance(vector, SparseVector):
         return _client().models.SparseVector(indices=vector.indices.tolist(), values=vector.values.tolist())
     return vector.tolist()
 
 
-def _filter(conditions: Sequence[Condition]) -> Any:
-    models = _client().models
-    if not conditions:
-        return None
-    must = [
-        models.FieldCondition(
-            key=name,
-            match=models.MatchValue(value=value) if isinstance(value, str | int) else models.MatchAny(any=list(value)),
-        )
-        for name, value in conditions
-    ]
-    return models.Filter(must=must)
-
-
-def _batches(points: Sequence[Point]) -> Iterator[list[Point]]:
+def _batches(points: Sequence[qdrant.Point]) -> Iterator[list[qdrant.Point]]:
     """Points in runs of at most `FLOATS` numbers, or of one point."""
-    batch: list[Point] = []
+    batch: list[qdrant.Point] = []
     room = FLOATS
     for point in points:
         size = sum(v.values.size if isinstance(v, SparseVector) else v.size for v in point.vectors.values())
@@ -318,12 +312,14 @@ def _passing(error: Exception) -> bool:
 
 def _reason(error: Exception) -> str:
     source = getattr(error, "source", error)
-    return " ".join(str(source).split()) or type(source).__name__
+    return " ".join(str(source).split()).rstrip(".") or type(source).__name__
 
 
 def _hint(error: Exception) -> str:
     if getattr(error, "status_code", None) in (401, 403):
         return "The server refuses the key: check FOLIOSCOPE_QDRANT_API_KEY."
     if _passing(error):
-        return f"{ATTEMPTS} attempts were made: is the server of FOLIOSCOPE_QDRANT_URL running and reachable?"
+        return "It was tried several times: is the server of FOLIOSCOPE_QDRANT_URL running and reachable?"
+    if getattr(error, "status_code", None) == 404:
+        return "It was removed from the server; opened again, the channel makes it anew and fills it."
     return "The server's log says more."

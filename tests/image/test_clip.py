@@ -211,3 +211,12 @@ def test_weights_of_another_shape_are_refused(transformers_folder, tmp_path):
     save_file(weights, tmp_path / "half" / "model.safetensors", {"format": "pt"})
     with pytest.raises(ChannelUnavailable, match=r"visual_projection\.weight"):
         ClipEncoder(str(tmp_path / "half")).encode_query("a red circle")
+
+
+@pytest.mark.parametrize("missing", ["tokenizer*", "*processor_config.json", "model.safetensors"])
+def test_a_folder_that_lacks_a_part_is_named(transformers_folder, tmp_path, missing):
+    folder = shutil.copytree(transformers_folder, tmp_path / "part")
+    for path in folder.glob(missing):
+        path.unlink()
+    with pytest.raises((ChannelUnavailable, ConfigError), match="part"):
+        ClipEncoder(str(folder)).encode_query("a red circle")

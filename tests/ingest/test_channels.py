@@ -87,7 +87,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Letters]:
         "eyes": Eyes(),
         "down": Down("down"),
     }
-    monkeypatch.setattr(rooms, "open_encoder", lambda spec: encoders.get(spec) or open_encoder(spec))
+    monkeypatch.setattr(rooms, "open_encoder", lambda spec, **how: encoders.get(spec) or open_encoder(spec, **how))
     return encoders
 
 
@@ -192,7 +192,7 @@ def test_a_switch_that_a_kill_left_is_done_at_the_next_start(
         monkeypatch.undo()
         stray = library.folder / "indexes" / library.collection().id / "semantic-7"
         stray.mkdir()
-    monkeypatch.setattr(rooms, "open_encoder", lambda spec: known.get(spec) or open_encoder(spec))
+    monkeypatch.setattr(rooms, "open_encoder", lambda spec, **how: known.get(spec) or open_encoder(spec, **how))
     with Library(settings=settings(tmp_path / "data")) as library:
         assert stands(library) == {"lexical": (True, 6, 6), "semantic-2": (True, 6, 6)}
         assert index_folders(library) == {"lexical", "semantic-2"}

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -23,10 +24,8 @@ from retrieval.encoders.colpali_families import grid, long_edge, tiled_grid
 from retrieval.encoders.torch_device import Device, import_torch, is_out_of_memory
 from retrieval.similarity import patch_grid, regions, similarity
 
-for extra in ("torch", "transformers", "colpali_engine"):
-    pytest.importorskip(extra, reason="needs the extra folioscope[vision]")
-
 pytestmark = [
+    pytest.mark.skipif(find_spec("colpali_engine") is None, reason="needs the extra folioscope[vision]"),
     # transformers' PaliGemma processor and numpy 2
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
 ]
@@ -457,6 +456,102 @@ def test_a_checkpoint_without_its_projection_is_refused(checkpoint, tmp_path):
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ConfigError, match="no weights of custom_text_proj"):
         _ = open_encoder(f"colpali:{folder}").fingerprint
+
+
+def test_weights_that_were_cut_short_are_refused(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint("colmodernvbert"), tmp_path / "short")
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[:-100])
+    with pytest.raises(ConfigError, match=r"model\.safetensors holds no weights"):
+        _ = open_encoder(f"colpali:{folder}").fingerprint
+
+
+def test_a_checkpoint_without_its_processor_is_refused(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint("colmodernvbert"), tmp_path / "bare")
+    for path in folder.glob("*processor*.json"):
+        path.unlink()
+    with pytest.raises(ChannelUnavailable, match=r"ColModernVBertProcessor can't be loaded from .*bare") as caught:
+        _ = open_encoder(f"colpali:{folder}").fingerprint
+    assert "models pull" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["colmodernvbert", "colqwen2_5"])
+def test_a_checkpoint_without_its_tokenizer_is_refused(checkpoint, tmp_path, name):
+    folder = shutil.copytree(checkpoint(name), tmp_path / "wordless")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ConfigError, match=r"no tokenizer in .*wordless"):
+        open_encoder(f"colpali:{folder}").encode_query("harbour")
+
+
+@pytest.mark.parametrize("content", ["{}", '{"base_model_name_or_path": null}'])
+def test_an_adapter_that_names_no_base_is_refused(tmp_path, content):
+    (tmp_path / "adapter_model.safetensors").touch()
+    (tmp_path / "adapter_config.json").write_text(content)
+    with pytest.raises(ConfigError, match="does not say which model it adapts"):
+        open_encoder(f"colpali:{tmp_path}")
+
+
+OWN_CODE = """
+import os
+from pathlib import Path
+from transformers import ColQwen2Config, ColQwen2ForRetrieval, ColQwen2Processor
+
+Path(os.environ["OWN_CODE_RAN"]).touch()
+
+class OwnConfig(ColQwen2Config):
+    model_type = "own_colqwen"
+
+class OwnModel(ColQwen2ForRetrieval):
+    config_class = OwnConfig
+
+class OwnProcessor(ColQwen2Processor):
+    pass
+"""
+
+
+@pytest.fixture
+def coded(checkpoint, tmp_path, monkeypatch):
+    """A checkpoint whose classes lie beside its weights; and the file that shows that they were run."""
+    ran = tmp_path / "ran"
+    monkeypatch.setenv("OWN_CODE_RAN", str(ran))
+    folder = shutil.copytree(checkpoint("colqwen2"), tmp_path / "coded")
+    (folder / "own.py").write_text(OWN_CODE)
+    classes = {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel", "AutoProcessor": "own.OwnProcessor"}
+    for name, more in (("config.json", {"model_type": "own_colqwen"}), ("processor_config.json", {})):
+        config = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**config, **more, "auto_map": classes}))
+    return folder, ran
+
+
+def test_code_that_comes_with_a_checkpoint_is_not_run_unless_asked_for(coded):
+    folder, ran = coded
+    with pytest.raises(ConfigError, match=r"coded comes with Python code \(own\.OwnModel\)") as caught:
+        open_encoder(f"colpali:{folder}")
+    assert "FOLIOSCOPE_TRUST_REMOTE_CODE" in caught.value.hint
+    assert not ran.exists()
+
+
+def test_code_that_is_trusted_reads_its_checkpoint(coded, encoder, rng):
+    folder, ran = coded
+    own, plain, image = (
+        open_encoder(f"colpali:{folder}", trust_remote_code=True),
+        encoder("colqwen2"),
+        noise(rng, 96, 64),
+    )
+    assert own.fingerprint.dim == plain.fingerprint.dim
+    assert own.fingerprint.settings == plain.fingerprint.settings
+    ours, theirs = own.encode_images([image])[0], plain.encode_images([image])[0]
+    assert ran.exists()
+    assert np.allclose(ours.vectors, theirs.vectors, atol=1e-6)
+    assert np.array_equal(ours.boxes, theirs.boxes, equal_nan=True)
+    assert np.allclose(own.encode_query("harbour"), plain.encode_query("harbour"), atol=1e-6)
+
+
+def test_changed_code_is_another_revision(coded):
+    folder, _ = coded
+    before = open_encoder(f"colpali:{folder}", trust_remote_code=True).fingerprint.revision
+    (folder / "own.py").write_text(f"{OWN_CODE}\n# changed")
+    assert open_encoder(f"colpali:{folder}", trust_remote_code=True).checkpoint.revision != before
 
 
 def test_damaged_weights_are_an_error_and_no_vectors(checkpoint, tmp_path, rng):

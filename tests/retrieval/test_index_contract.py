@@ -15,7 +15,7 @@ import pytest
 
 from folioscope.domain import Fingerprint, PageKey, SparseVector, Where
 from folioscope.errors import DiskFull, FingerprintMismatch, StorageError
-from retrieval.indexes import EdgeIndex, MappedIndex, MemoryIndex
+from retrieval.indexes import EdgeIndex, MemoryIndex
 from retrieval.indexes.chroma import ChromaIndex
 from retrieval.indexes.labels import labels
 from retrieval.indexes.server import ServerIndex, connect, remove
@@ -56,14 +56,13 @@ def pooled_edge(folder, fingerprint):
 IN_FOLDERS = {
     "edge": (EdgeIndex, KINDS),
     "pooled_edge": (pooled_edge, ["multi"]),
-    "mapped": (MappedIndex, ["multi"]),
     "chroma": (ChromaIndex, ["dense", "multi"]),
 }
 ON_SERVERS = {"client": KINDS, "pooled_client": ["multi"], "server": KINDS, "pooled_server": ["multi"]}
 STORED = [(name, kind) for name, (_, kinds) in IN_FOLDERS.items() for kind in kinds]
 SERVED = [(name, kind) for name, kinds in ON_SERVERS.items() for kind in kinds]
 EVERY = [("memory", kind) for kind in KINDS] + STORED + SERVED
-ROUNDED = ("mapped", "chroma")  # multi vectors are int8 there
+ROUNDED = ("chroma",)  # multi vectors are int8 there
 
 pytestmark = [
     # The client's own emulation of the server says so of every collection.

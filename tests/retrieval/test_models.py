@@ -19,7 +19,7 @@ import pytest
 
 from folioscope.errors import ConfigError
 from retrieval.encoders import ENCODERS
-from retrieval.encoders.hub import is_repo
+from retrieval.encoders.hub import is_cached, is_repo
 from retrieval.encoders.models import KNOWN, hub_id, pull
 
 PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
@@ -32,6 +32,7 @@ REPOS = {
         "adapter_config.json": json.dumps({"base_model_name_or_path": "tiny/base"}).encode(),
         "adapter_model.safetensors": b"adapter",
     },
+    "tiny/coded": {"config.json": CONFIG, "model.safetensors": b"weights", "own.py": b"print('run')"},
     "tiny/base": {"config.json": CONFIG, "model.safetensors": b"base"},
 }
 
@@ -119,6 +120,39 @@ def test_pull_takes_what_is_needed_and_then_needs_no_network(run, hub: str) -> N
     assert run("models", "pull", "clip:tiny/clip", HF_ENDPOINT=hub).stdout.splitlines()[1] == line
     assert Hub.asked == []  # the revision stays what it was
     assert run("models", "pull", "clip:tiny/clip", HF_ENDPOINT="http://127.0.0.1:1").stdout.splitlines()[1] == line
+
+
+def test_a_download_that_was_cut_short_is_not_taken_for_the_model(run, hub: str) -> None:
+    (line,) = run("models", "pull", "clip:tiny/clip", HF_ENDPOINT=hub).stdout.splitlines()[1:]
+    (Path(line.split("\t")[1]) / "model.safetensors").unlink()
+    assert (
+        "can't be reached" in run("models", "pull", "clip:tiny/clip", HF_ENDPOINT="http://127.0.0.1:1", code=5).stderr
+    )
+    assert run("models", "pull", "clip:tiny/clip", HF_ENDPOINT=hub).stdout.splitlines()[1] == line
+    assert files_of(line) == ["config.json", "model.safetensors"]
+
+
+def test_a_model_is_here_when_its_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--tiny--clip" / "snapshots" / COMMIT
+    assert not is_cached("tiny/clip")
+    folder.mkdir(parents=True)
+    (tmp_path / "models--tiny--clip" / "refs").mkdir()
+    (tmp_path / "models--tiny--clip" / "refs" / "main").write_text(COMMIT)
+    (folder / "config.json").write_bytes(CONFIG)
+    assert not is_cached("tiny/clip")
+    (folder / "model.safetensors").touch()
+    assert is_cached("tiny/clip")
+
+
+def test_code_comes_along_only_where_it_is_trusted(run, hub: str) -> None:
+    (line,) = run("models", "pull", "semantic:tiny/coded", HF_ENDPOINT=hub).stdout.splitlines()[1:]
+    assert "own.py" not in files_of(line)
+    trusted = {"HF_ENDPOINT": hub, "FOLIOSCOPE_TRUST_REMOTE_CODE": "true"}
+    assert run("models", "pull", "semantic:tiny/coded", **trusted).stdout.splitlines()[1] == line
+    assert "own.py" in files_of(line)
 
 
 def test_pull_takes_older_weights_where_there_are_no_others(run, hub: str) -> None:

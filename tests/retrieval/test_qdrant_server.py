@@ -1,8 +1,10 @@
 """A Qdrant server that is down, busy, locked, or holds something else."""
 
 import json
+import socket
 import threading
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,6 +17,7 @@ from retrieval.indexes import erase_index, index_exists, open_index, server
 from retrieval.indexes.server import ServerIndex, connect, remove
 
 qdrant_client = pytest.importorskip("qdrant_client")
+ResponseHandlingException = pytest.importorskip("qdrant_client.http.exceptions").ResponseHandlingException
 models = qdrant_client.models
 PRINT = Fingerprint("test", "1", "multi", 4)
 pytestmark = [
@@ -102,7 +105,9 @@ def test_a_refused_key_is_not_tried_again(scripted, pauses):
     client.close()
 
 
-@pytest.mark.parametrize("url", ["localhost:6333", "", "ftp://host", "http://"])
+@pytest.mark.parametrize(
+    "url", ["localhost:6333", "", "ftp://host", "http://", "http://host:port", "http://host:99999"]
+)
 def test_what_is_no_url_is_named(url):
     with pytest.raises(StorageError, match="FOLIOSCOPE_QDRANT_URL") as caught:
         connect(url)
@@ -135,8 +140,47 @@ def test_another_schema_is_refused(memory):
     ServerIndex(memory, "pages", PRINT)
     with pytest.raises(StorageError, match=r"another schema.*pooled"):
         ServerIndex(memory, "pages", PRINT, pooled=True)
-    with pytest.raises(StorageError, match=r"another schema.*turbo8"):
-        ServerIndex(memory, "pages", PRINT, datatype="int8")
+
+
+def test_a_datatype_is_for_collections_made_with_it(memory):
+    ServerIndex(memory, "pages", PRINT, datatype="int8")
+    ServerIndex(memory, "pages", PRINT, datatype="float16")
+    assert memory.get_collection("pages").config.params.vectors["page"].datatype == models.Datatype.TURBO8
+
+
+def test_a_collection_whose_making_was_acknowledged_to_nobody_is_taken(memory, monkeypatch):
+    create = memory.create_collection
+
+    def lost(*given, **named):
+        create(*given, **named)
+        raise ResponseHandlingException(ConnectionResetError("the answer was lost"))
+
+    monkeypatch.setattr(memory, "create_collection", lost)
+    assert len(ServerIndex(memory, "pages", PRINT)) == 0
+
+
+def test_payload_indexes_that_are_missing_are_made(memory, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        memory, "create_payload_index", lambda name, field, field_schema, wait: made.append((field, field_schema))
+    )
+    ServerIndex(memory, "pages", PRINT)
+    assert made == [("document_id", "keyword"), ("labels", "keyword"), ("version", "integer")]
+
+
+def test_a_server_that_does_not_answer_at_all_is_soon_given_up(monkeypatch, pauses):
+    monkeypatch.setattr(server, "CONNECT", 0.1)
+    with socket.socket() as silent, ExitStack() as waiting:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        for _ in range(8):  # the system takes so many connections at most before it leaves the next ones unanswered
+            other = waiting.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(silent.getsockname())
+        client = connect(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(ChannelUnavailable, match="timed out"):
+            ServerIndex(client, "pages", PRINT)
+        client.close()
 
 
 def test_the_schema_is_the_design(memory):

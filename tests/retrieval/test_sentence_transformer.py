@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import sys
+import threading
 
 import numpy as np
 import pytest
 
 from folioscope.domain import PageInput, PageKey, Words
-from folioscope.errors import ChannelUnavailable
+from folioscope.errors import ChannelUnavailable, ConfigError
 from folioscope.ports import Encoder, TextEncoder
 from retrieval import Channel, MemoryIndex, open_encoder
 from retrieval.encoders.semantic import SemanticEncoder
@@ -152,6 +154,52 @@ def test_static_embeddings(tmp_path):
     assert encoder.chunks(page("whales " * 30).words) == [(0, 10), (10, 20), (20, 30)]
     mean = weights[6] + weights[7]
     np.testing.assert_allclose(encoder.encode_texts(["whale sea"])[0], mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_code_in_a_folder_is_not_run_unless_asked_for(folder, tmp_path, encoder):
+    copy, ran = shutil.copytree(folder, tmp_path / "coded"), tmp_path / "ran"
+    (copy / "own.py").write_text(
+        "from pathlib import Path\nfrom sentence_transformers.sentence_transformer.modules import Normalize\n"
+        f"Path({str(ran)!r}).touch()\nclass Own(Normalize): pass\n"
+    )
+    modules = json.loads((copy / "modules.json").read_text())
+    modules[-1]["type"] = "own.Own"
+    (copy / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ConfigError, match=r"coded comes with Python code \(own\.py\)"):
+        open_encoder(f"semantic:{copy}")
+    (copy / "own.py").rename(tmp_path / "own.py")  # as where only the small files were fetched
+    with pytest.raises(ConfigError, match=r"\(own\.Own\)"):
+        open_encoder(f"semantic:{copy}")
+    assert not ran.exists()
+    (tmp_path / "own.py").rename(copy / "own.py")
+    trusted = open_encoder(f"semantic:{copy}", trust_remote_code=True)
+    np.testing.assert_allclose(trusted.encode_texts(["whale"]), encoder.encode_texts(["whale"]), atol=1e-6)
+    assert ran.exists()
+
+
+def test_texts_may_be_encoded_while_pages_are_cut_into_chunks(encoder):
+    """Padding and cutting are switched on and off within one tokenizer."""
+    words, texts = ["whale"] * 90, ["whale " * 90, "sea"]
+    expected, wrong = encoder.encode_texts(texts), []
+    stop = threading.Event()
+
+    def cut():
+        while not stop.is_set():
+            if encoder.model.token_ends(words)[-1] != 90:
+                wrong.append("tokens")
+
+    thread = threading.Thread(target=cut)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        thread.start()
+        for _ in range(50):
+            np.testing.assert_allclose(encoder.encode_texts(texts), expected, atol=1e-5)
+    finally:
+        sys.setswitchinterval(interval)
+        stop.set()
+        thread.join()
+    assert wrong == []
 
 
 def test_a_folder_that_can_not_be_loaded_is_named(tmp_path):

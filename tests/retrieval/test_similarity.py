@@ -1,6 +1,7 @@
 """Similarity maps on a tiny model that has learned to read eight words."""
 
 import io
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,13 +11,12 @@ from benchmarks.tiny_models import WORDS
 from benchmarks.tiny_reader import SIZE, draw_page, train_reader
 from folioscope.domain import Box, Coverage, DocumentRef, PageInput, PageKey, Words
 from folioscope.errors import QueryError
-from retrieval import Channel, MappedIndex, Retriever
+from retrieval import Channel, EdgeIndex, Retriever
 from retrieval.encoders.colpali import ColPaliEncoder, PageVectors
 from retrieval.encoders.torch_device import import_torch
 from retrieval.similarity import SimilarityMap, overlay, patch_grid, regions, similarity
 
-for extra in ("torch", "transformers"):
-    pytest.importorskip(extra, reason="needs the extra folioscope[vision]")
+pytestmark = pytest.mark.skipif(find_spec("transformers") is None, reason="needs the extra folioscope[vision]")
 
 TEST_PAGES = 30
 
@@ -64,7 +64,7 @@ class Shelf:
 def library(reader, shelf, tmp_path):
     """A retriever over the shelf, and the shelf; the last page is in no index yet."""
     pages = Shelf([page for page, _ in shelf])
-    channel = Channel("visual", reader, MappedIndex(tmp_path / "visual", reader.fingerprint))
+    channel = Channel("visual", reader, EdgeIndex(tmp_path / "visual", reader.fingerprint, pooled=True))
     keys = [PageKey("drawn", 1, number) for number in range(1, TEST_PAGES + 1)]
     channel.add([PageInput(key, "", Words.empty(), lambda edge, key=key: pages.image(key, edge)) for key in keys[:-1]])
     yield Retriever({"visual": channel}, pages, images=pages), pages
