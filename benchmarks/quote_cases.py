@@ -327,7 +327,7 @@ def exchanged(rng: random.Random) -> Case:
     text = babble(rng, 300)
     at = stretch(rng, text)
     quote = [text[i] for i in at]
-    i = rng.choice([i for i, word in enumerate(quote) if word.isalpha() and len(word) > 2])
+    i = rng.choice([i for i, word in enumerate(quote) if word.isalpha()])
     quote[i] = rng.choice([word for word in sample_text() if word.isalpha() and len(word) > 2 and word != quote[i]])
     return Case(" ".join(quote), column(text), None)
 

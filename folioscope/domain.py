@@ -453,4 +453,5 @@ class Answer:
     @property
     def text(self) -> str:
         """The whole answer."""
-        return " ".join(segment.text for segment in self.segments)
+        texts = (segment.text for segment in self.segments)
+        return "".join(text if text.startswith("\n") else f" {text}" for text in texts).lstrip(" ")

@@ -24,6 +24,7 @@ from folioscope.domain import (
     PageKey,
     PictureLimits,
     Prompt,
+    Region,
     ScoredPage,
     SearchResult,
     Turn,
@@ -134,6 +135,12 @@ class Searcher(Protocol):
 
     def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
         """The words of pages that were found."""
+        ...
+
+    def seen(self, key: PageKey, query: str) -> tuple[Region, ...]:
+        """Where on a page a channel saw the question: regions of similarity, best first; none where no channel can
+        tell.
+        """
         ...
 
 

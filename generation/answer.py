@@ -64,7 +64,7 @@ async def stream(
     found = await asyncio.to_thread(retriever.search, query or question, k, where)
     yield found
     hits, pages = await asyncio.to_thread(given, retriever, found.hits, images)
-    check, draft = Check(hits, pages), Draft(())
+    check, draft = Check(hits, pages, partial(retriever.seen, query=query or question)), Draft(())
     async with closing(model.draft(query or question, pages, history) if pages else _nothing()) as pieces:
         async for piece in pieces:
             if isinstance(piece, DraftSegment):

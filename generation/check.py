@@ -7,24 +7,47 @@ what is found nowhere stays in the answer as ``unverified`` and draws nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from folioscope.domain import AnswerStatus, Box, Citation, DraftSegment, GivenPage, PageHit, Quote, Segment
-from generation.citations import PAGE_BOX, Match, numbers, verify
+from folioscope.domain import (
+    AnswerStatus,
+    Box,
+    Citation,
+    DraftSegment,
+    GivenPage,
+    PageHit,
+    PageKey,
+    Quote,
+    Region,
+    Segment,
+)
+from generation.citations import PAGE_BOX, Match, fold, numbers, verify
 
 _NO_STATEMENT = re.compile(r"\[\d+(?:, ?\d+)*\]|^\s*\d+[.)]\s", re.MULTILINE)
 """Numbers that say nothing: of a citation, of an item in a list."""
 
+MOVABLE = 12
+"""Letters and digits of a quote (bytes of UTF-8); a shorter one stands on other pages by chance."""
+
 
 class Check:
-    """Collects the segments, citations and warnings of one answer. ``hits`` and ``pages``: the same, in one order."""
+    """Collects the segments, citations and warnings of one answer.
 
-    def __init__(self, hits: Sequence[PageHit], pages: Sequence[GivenPage]) -> None:
+    ``hits`` and ``pages``: the same, in one order. ``seen``: where on a page a channel saw the question, best first.
+    """
+
+    def __init__(
+        self,
+        hits: Sequence[PageHit],
+        pages: Sequence[GivenPage],
+        seen: Callable[[PageKey], Sequence[Region]] = lambda _: (),
+    ) -> None:
         self.segments: list[Segment] = []
         self.citations: list[Citation] = []
         self.warnings: list[str] = []
         self._hits = hits
         self._pages = pages
+        self._seen = seen
         self._numbers: dict[tuple[str, int, str], int] = {}
 
     def add(self, draft: DraftSegment) -> Segment:
@@ -83,7 +106,8 @@ class Check:
             return quote.page, match
         if quote.figure:
             return quote.page, Match("visual")
-        for at, page in enumerate(self._pages):
+        movable = len(fold(quote.text).encode()) >= MOVABLE
+        for at, page in enumerate(self._pages if movable else ()):
             if at != quote.page and len(page.words) and (moved := verify(quote.text, page.words)).boxes:
                 named = _place(self._pages[quote.page])
                 self.warnings.append(f"A quote from {named} stands on {_place(page)}: cited there.")
@@ -92,7 +116,8 @@ class Check:
 
     def _region(self, at: int) -> Box:
         """What of the page is most like the question, where a channel can tell; else all of it."""
-        similar = [region for region in self._hits[at].regions if region.kind == "similarity"]
+        hit = self._hits[at]
+        similar = [region for region in hit.regions if region.kind == "similarity"] or self._seen(hit.key)
         return max(similar, key=lambda region: region.score).box if similar else PAGE_BOX
 
 

@@ -30,7 +30,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Box, QuoteStatus, Words
-from generation.folding import NEGATIONS, Piece, Stream, damage, has_digit, may_be_left_out, pieces_of, stream, telling
+from generation.folding import (
+    NEGATIONS,
+    Piece,
+    Stream,
+    begin_alike,
+    damage,
+    has_digit,
+    may_be_left_out,
+    pieces_of,
+    stream,
+    telling,
+)
 from generation.layout import table_rows, visual_rows
 
 FUZZY_WORDS = 4
@@ -41,6 +52,9 @@ WORDS_PER_MISREADING = 3
 
 WORDS_PER_OMISSION = 15
 """One word in so many may be left out of the quote without an ellipsis."""
+
+FIRM_ENDS = 3
+"""Words at either end of the quote among which none may be left out: "the" alone stands near everything."""
 
 KNOWN_SHARE = 0.4
 """With fewer of the quote's words anywhere on the page, a search for damage is vain."""
@@ -239,7 +253,7 @@ def _walk(
         i, j = i + 1, j + 1
     if i == len(quote):
         return pairs
-    for m, n in _JOINTS:
+    for m, n in _JOINTS if j < len(there) and begin_alike(quote[i], there[j]) else ():
         if i + m > len(quote) or j + n > len(there):
             continue
         misreadings = damage(quote[i : i + m], there[j : j + n])
@@ -248,7 +262,8 @@ def _walk(
         rest = _walk(quote, there, i + m, j + n, misread - misreadings, left_out)
         if rest is not None:
             return [*pairs, *((-1, k) for k in range(j, j + n)), *rest]
-    if left_out and i and j < len(there) and may_be_left_out(there[j]):
+    within = FIRM_ENDS <= i <= len(quote) - FIRM_ENDS
+    if left_out and within and j < len(there) and may_be_left_out(there[j]):
         rest = _walk(quote, there, i, j + 1, misread, left_out - 1)
         return None if rest is None else pairs + rest
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
 from itertools import permutations
@@ -186,21 +187,26 @@ def may_be_left_out(word: str) -> bool:
     return not (limits or has_digit(word) or word == TURN or _UNSPACED_PIECE.match(word))
 
 
+def begin_alike(quoted: str, there: str) -> bool:
+    """Whether OCR may take the beginning of one for that of the other: without it there is no `damage`."""
+    a, b = _plain_letters(quoted)[:1], _plain_letters(there)[:1]
+    return a == b or a + b in _SHAPES
+
+
 def damage(quoted: Sequence[str], there: Sequence[str]) -> int | None:
     """How many of the quote's words are misread in these of the page; None when they are other words."""
     a, b = _plain_letters("".join(quoted)), _plain_letters("".join(there))
-    if a[0] != b[0] and a[0] + b[0] not in _SHAPES:
-        return None
     if has_digit(a) or 2 * sum(map(str.isdigit, b)) > len(b):
         return None
     one = len(quoted) == len(there) == 1
-    if telling(quoted) != telling(there) and (not one or {a, b} <= _TELLING):
+    if telling(quoted) != telling(there) and (not one or (a != b and {a, b} <= _TELLING)):
         return None
     if a == b:
         return 0
-    if ALIKE & (set(quoted) - set(there)) and ALIKE & (set(there) - set(quoted)):
+    if not _misread(a, b, max(1, len(a) // 3)):
         return None
-    return len(quoted) if _misread(a, b, max(1, len(a) // 3)) else None
+    ours, theirs = Counter(quoted), Counter(there)
+    return None if ALIKE & (ours - theirs).keys() and ALIKE & (theirs - ours).keys() else len(quoted)
 
 
 def _misread(a: str, b: str, most: int) -> bool:

@@ -20,6 +20,7 @@ from folioscope.domain import (
     DocumentRef,
     PageHit,
     PageKey,
+    Region,
     ScoredPage,
     SearchResult,
     Vector,
@@ -130,6 +131,13 @@ class Retriever:
         not there.
         """
         return page_map(self._shows_where(self._channels(), query), key, query, self._drawing())
+
+    def seen(self, key: PageKey, query: str) -> tuple[Region, ...]:
+        """The regions of `similarity_map`, best first; none where it can't be made."""
+        try:
+            return similarity_regions(self.similarity_map(key, query))
+        except (ChannelUnavailable, ConfigError, NotFoundError, QueryError):
+            return ()
 
     def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
         """The words of pages that were found; a page that is gone is missing."""

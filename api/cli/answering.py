@@ -31,14 +31,15 @@ Cache = Annotated[
 
 
 def open_answer_model(library: Library, quiet: bool = True) -> AnswerModel:
-    """The configured answering model with what it borrows from retrieval; says what ``auto`` has come to."""
+    """The configured answering model with what it borrows from retrieval; says which vendor ``auto`` has come to."""
     from generation import Cached, Reader, choose, open_model
     from retrieval import analyzer
 
     settings = library.settings
     if settings.model == "auto" and not quiet:
         choice = choose(settings)
-        say(f"model: {choice.spec}, {choice.reason}")
+        if choice.spec != "extractive":  # pages will leave this machine
+            say(f"model: {choice.spec}, {choice.reason}")
     model = open_model(settings.model, settings, analyzer=analyzer(), encoder=library.text_encoder())
     if settings.cache_answers and isinstance(model, Reader):
         return Cached(model, library.folder / "answers.sqlite")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,6 @@ import pymupdf
 import pytest
 
 from api.cli.main import main
-from folioscope.settings import Settings
-from ingest import Library
 from tests.support.vendors import MODELS, Asked, Refusal, Reply, Vendors
 
 MODEL = f"openai:{MODELS[1]}"
@@ -62,8 +61,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for text in ("The warranty lasts two years.", "Nothing else is promised."):
             pdf.new_page().insert_text((72, 100), text)
         pdf.save(folder / "terms.pdf")
-    with Library(settings=Settings(data_dir=folder, channels=("lexical",))) as library:
-        library.ingest([folder / "terms.pdf"])
+    # A process of its own: what runs the jobs writes to the streams that it finds at first, whoever owns them.
+    call = "import sys\nfrom ingest import Library\nwith Library(sys.argv[1]) as library: library.ingest([sys.argv[2]])"
+    environment = {**os.environ, "FOLIOSCOPE_CHANNELS": "lexical"}
+    subprocess.run([sys.executable, "-c", call, str(folder), str(folder / "terms.pdf")], env=environment, check=True)
     return folder
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pymupdf
@@ -63,10 +63,14 @@ class Pages:
 
     read: Mapping[PageKey, Words]
     regions: tuple[Region, ...] = ()
+    on_page: Mapping[int, tuple[Region, ...]] = field(default_factory=dict)
 
     def search(self, query: str, k: int = 5, where: Where | None = None) -> SearchResult:
         hits = [PageHit(i, REPORT, i, 1 / i, {}, regions=self.regions) for i in range(1, 4)][:k]
         return SearchResult(query, tuple(hits), {}, {})
+
+    def seen(self, key: PageKey, query: str) -> tuple[Region, ...]:
+        return self.on_page.get(key.number, ())
 
     def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
         return {key: self.read[key] for key in keys if key in self.read}
@@ -123,6 +127,11 @@ def test_a_quote_from_another_given_page_moves_there(pages: Pages) -> None:
     assert (found.citations[0].page, found.citations[0].quote_status) == (2, "exact")
     assert found.citations[0].moved
     assert found.warnings == ("A quote from report.pdf, page 1 stands on report.pdf, page 2: cited there.",)
+
+
+def test_a_few_letters_are_not_looked_for_on_other_pages(pages: Pages) -> None:
+    found = answer("Where?", pages, Says((says("In Porto.", ("Porto", 0)),)))
+    assert [(c.page, c.quote_status, c.moved) for c in found.citations] == [(1, "unverified", False)]
 
 
 @pytest.mark.parametrize("page", [3, 99, -1])
@@ -182,9 +191,9 @@ def test_a_number_from_nowhere_is_warned_about(pages: Pages) -> None:
 
 def test_numbers_of_list_items_and_numbers_quoted_elsewhere_are_not_warned_about(pages: Pages) -> None:
     draft = (says("1. Up 12 percent.", ("rose by 12 percent", 0)), says("\n2. So 12, not 7."))
-    assert answer("How?", pages, Says(draft)).warnings == (
-        "The number 7 in the answer stands in none of the quotes it rests on.",
-    )
+    found = answer("How?", pages, Says(draft))
+    assert found.warnings == ("The number 7 in the answer stands in none of the quotes it rests on.",)
+    assert found.text == "1. Up 12 percent.\n2. So 12, not 7."
 
 
 def test_a_refusal_is_blocked_and_keeps_what_came(pages: Pages) -> None:

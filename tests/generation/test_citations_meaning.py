@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folioscope.domain import Words
+from generation.alike import ALIKE
 from generation.citations import Match, verify
 from generation.folding import damage, telling
 
@@ -34,6 +35,8 @@ OTHER = [
     ("The result is notable", "The result is not able"),
     ("It is often read", "It is of ten read"),
     ("The council had the old hill measured again", "The council had the old bill measured again"),
+    ("You may feed all of them that lake takes up", "You may feed all of them that take takes up"),
+    ("We let the battery lake take the water", "We let the battery take take the water"),
     ("We will pay it in the case of a loss", "We will pay if in the case of a loss"),
 ]
 
@@ -71,6 +74,15 @@ def test_a_word_that_limits_is_neither_added_nor_left_out(limit: str) -> None:
     assert verify(f"{before} {after}", page(f"{before} yesterday {after}")).status == "fuzzy"
     assert verify(f"{before} yesterday {after}", page(f"{before} {after}")) == Match("unverified")
     assert verify(f"{before} it {after}", page(f"{before} if {after}")) == Match("unverified")
+
+
+def test_a_quote_does_not_hang_on_by_its_first_or_last_word() -> None:
+    words = page(
+        "belongs to the workshop with the weather station and all of its parts in one piece from the very beginning"
+    )
+    middle = "with the weather station and all of its parts in one piece from the very"
+    assert verify(f"the {middle} beginning", words) == Match("unverified")
+    assert verify(f"the workshop {middle} beginning", words).status == "exact"
 
 
 def test_neighbours_that_change_places_are_other_words() -> None:
@@ -242,7 +254,7 @@ SHAPES = {
 @settings(max_examples=200, deadline=None)
 @given(prose, st.integers(2, 5), st.data())
 def test_two_damaged_words_of_thirty_are_found(texts: list[str], start: int, data: st.DataObject) -> None:
-    """Misread, split or run together."""
+    """Misread, but not as another word, or split."""
     there = [[text] for text in texts]
     for i in data.draw(st.lists(st.integers(start + 1, start + 28), min_size=2, max_size=2, unique=True)):
         kind = data.draw(st.sampled_from(["misread", "misread", "split"]))
@@ -255,7 +267,8 @@ def test_two_damaged_words_of_thirty_are_found(texts: list[str], start: int, dat
             letters = [k for k, letter in enumerate(word) if letter in SHAPES]
             if letters:
                 k = data.draw(st.sampled_from(letters))
-                there[i] = [word[:k] + SHAPES[word[k]] + word[k + 1 :]]
+                seen = word[:k] + SHAPES[word[k]] + word[k + 1 :]
+                there[i] = [word] if {word, seen} <= ALIKE else [seen]
     match = verify(" ".join(texts[start : start + 30]), page(" ".join(text for part in there for text in part)))
     assert match.status in ("exact", "fuzzy")
     before = sum(map(len, there[:start]))
@@ -278,7 +291,7 @@ def test_a_word_that_the_page_does_not_have_is_unverified(
 def test_two_words_that_a_quote_of_thirty_leaves_out_are_not_drawn(
     texts: list[str], start: int, data: st.DataObject
 ) -> None:
-    left_out = data.draw(st.lists(st.integers(start + 1, start + 30), min_size=2, max_size=2, unique=True))
+    left_out = data.draw(st.lists(st.integers(start + 4, start + 27), min_size=2, max_size=2, unique=True))
     stretch = [i for i in range(start, start + 32) if i not in left_out]
     match = verify(" ".join(texts[i] for i in stretch), page(" ".join(texts)))
     assert match.status == "fuzzy"

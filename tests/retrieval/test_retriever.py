@@ -331,3 +331,4 @@ def test_similarity_is_refused_where_no_channel_can_show_it(seeing):
             seeing.search(query, image=rows(3), similarity=True)
         with pytest.raises(QueryError, match=reason):
             seeing.similarity_map(PageKey("doc_a", 1, 1), query)
+        assert seeing.seen(PageKey("doc_a", 1, 1), query) == ()

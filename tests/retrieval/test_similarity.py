@@ -175,6 +175,12 @@ def test_a_page_that_is_not_indexed_yet_has_its_map_from_its_image(library, read
         assert np.allclose(found.grid, expected.grid, rtol=0, atol=error)
 
 
+def test_where_a_page_was_seen_is_told_later_as_well(library):
+    retriever, _ = library
+    (hit,) = retriever.search("harbour", k=1, similarity=True).hits
+    assert retriever.seen(hit.key, "harbour") == tuple(r for r in hit.regions if r.kind == "similarity") != ()
+
+
 def test_a_map_of_one_word_of_the_question(library):
     retriever, _ = library
     found = retriever.similarity_map(PageKey("drawn", 1, 1), "harbour letter")
