@@ -16,6 +16,7 @@
         ModelBusy            model_busy              too many requests, or it is overloaded; ``retry_after`` seconds
         ModelTimeout         model_timeout           it did not answer within the limit
         PromptTooLong        prompt_too_long         more pages or words than it takes
+        ReplyCut             reply_cut               its reply was longer than it may be, and ended in its middle
       QueryError             query_invalid           an empty question, an unknown channel
       DocumentError          document_failed         one document can't be taken in; the others can
         UnsupportedType      unsupported_media_type
@@ -146,6 +147,12 @@ class PromptTooLong(ModelError):
     """More pages or words than the model takes."""
 
     code = "prompt_too_long"
+
+
+class ReplyCut(ModelError):
+    """The model's reply ended in its middle, at the most tokens it may have, where only a whole one is of use."""
+
+    code = "reply_cut"
 
 
 class QueryError(FolioscopeError):

@@ -10,7 +10,6 @@ from typing import Any
 
 from folioscope.domain import (
     Answer,
-    Box,
     Citation,
     Draft,
     DraftSegment,
@@ -25,6 +24,7 @@ from folioscope.errors import QueryError
 from folioscope.ports import AnswerModel, PageImages, Searcher
 from generation import conversation
 from generation.check import Check
+from generation.plain import plain_citation
 from generation.running import closing, run
 
 MAX_QUESTION = 10_000
@@ -147,19 +147,7 @@ def to_json(answer: Answer) -> dict[str, Any]:
         "status": answer.status,
         "text": answer.text,
         "segments": [{"text": segment.text, "citations": list(segment.citations)} for segment in answer.segments],
-        "citations": [
-            {
-                "index": citation.index,
-                "document": {"id": citation.document.id, "filename": citation.document.filename},
-                "page": citation.page,
-                "quote": citation.quote,
-                "quote_status": citation.quote_status,
-                "moved": citation.moved,
-                "boxes": [_rounded(box) for box in citation.boxes],
-                "union_box": _rounded(citation.union_box) if citation.union_box else None,
-            }
-            for citation in answer.citations
-        ],
+        "citations": [plain_citation(citation) for citation in answer.citations],
         "pages_used": [
             {
                 "rank": hit.rank,
@@ -175,8 +163,3 @@ def to_json(answer: Answer) -> dict[str, Any]:
         "model": answer.model,
         "took_ms": round(answer.took_ms, 1),
     }
-
-
-def _rounded(box: Box) -> list[float]:
-    """Six decimals: a hundredth of a pixel on the largest page image."""
-    return [round(side, 6) for side in box]

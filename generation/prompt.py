@@ -63,11 +63,11 @@ def prompt(
     ``structured``: the model can be held to a schema. ``words``: give each page's words beside its picture; a page
     without a picture always gets them.
     """
-    titles = [_title(number, len(pages), page) for number, page in enumerate(pages, 1)]
-    shown = [part for title, image in zip(titles, pictures, strict=True) if image for part in (f"{title}:", image)]
+    titles = [title(number, len(pages), page) for number, page in enumerate(pages, 1)]
+    shown = [part for name, image in zip(titles, pictures, strict=True) if image for part in (f"{name}:", image)]
     texts = [
-        _words(title, page)
-        for title, page, image in zip(titles, pages, pictures, strict=True)
+        words_of(name, page)
+        for name, page, image in zip(titles, pages, pictures, strict=True)
         if len(page.words) and (words or image is None)
     ]
     return Prompt(
@@ -78,13 +78,20 @@ def prompt(
     )
 
 
-def _title(number: int, of: int, page: GivenPage) -> str:
-    """The file's name was given by others, too: it is quoted."""
-    name = json.dumps(page.document.filename[:200], ensure_ascii=False)
-    return f"Page {number} of {of} (file {name}, there page {page.page})"
+def title(number: int, of: int, page: GivenPage) -> str:
+    """What stands over a page, which is the ``number``-th of so many. The file's name was given by others, too: it is
+    quoted.
+    """
+    return f"Page {number} of {of} (file {quoted_name(page)}, there page {page.page})"
 
 
-def _words(title: str, page: GivenPage) -> str:
+def quoted_name(page: GivenPage) -> str:
+    """The name of the page's file in quotation marks, which it can't leave."""
+    return json.dumps(page.document.filename[:200], ensure_ascii=False)
+
+
+def words_of(title: str, page: GivenPage) -> str:
+    """The words of the page under that title, fenced."""
     text = page.words.text()[:MOST_WORDS]
     fence = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:12]
     return f"Words of {title}, up to the second {fence}:\n{fence}\n{text}\n{fence}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,7 +86,7 @@ def show(found: Answer, quiet: bool, streamed: bool = False) -> None:
     for warning in found.warnings:
         say(f"note: {warning}")
     if not quiet:
-        say(f"model: {found.model}; {found.took_ms:.0f} ms{_usage(found)}")
+        say(f"model: {found.model}; {found.took_ms:.0f} ms{used(found.usage)}")
 
 
 def _show_segments(found: Answer) -> None:
@@ -101,11 +101,10 @@ def _marks(segment: Segment) -> str:
     return "".join(f"[{number}]" for number in segment.citations) or "[unsupported]"
 
 
-def _usage(found: Answer) -> str:
+def used(usage: Mapping[str, int]) -> str:
+    """The tokens, for people; nothing where there are none."""
     counts = [
-        f"{found.usage[name]:,} {name.replace('_', ' ')}"
-        for name in ("input_tokens", "output_tokens")
-        if name in found.usage
+        f"{usage[name]:,} {name.replace('_', ' ')}" for name in ("input_tokens", "output_tokens") if name in usage
     ]
     return "; " + ", ".join(counts) if counts else ""
 

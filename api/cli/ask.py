@@ -180,10 +180,10 @@ def ask(
     among = None
     if files:
         collection = collection or FILES
-        among = _take_in(files, collection, data_dir, password, quiet)
+        among = take_in(files, collection, data_dir, password, quiet)
     with open_library(data_dir, top_k=top_k, model=model, cache_answers=cache) as library:
-        reader = open_answer_model(library, quiet)
         retriever = library.retriever(collection)
+        reader = open_answer_model(library, quiet)
         asked: dict[str, Any] = {
             "k": library.settings.top_k,
             "where": among or _where(library, collection, document, meta),
@@ -218,9 +218,9 @@ def chat(
     from generation.running import run
 
     with open_library(data_dir, top_k=top_k, model=model, cache_answers=cache) as library:
+        retriever = library.retriever(collection)
         reader = open_answer_model(library, quiet)
         asked: dict[str, Any] = {"k": library.settings.top_k, "where": _where(library, collection, document, meta)}
-        retriever = library.retriever(collection)
         history: tuple[Turn, ...] = ()
         for question in questions():
             try:
@@ -233,7 +233,7 @@ def chat(
             history = extended(history, found)
 
 
-def _take_in(files: Sequence[Path], collection: str, data_dir: Path | None, password: str | None, quiet: bool) -> Where:
+def take_in(files: Sequence[Path], collection: str, data_dir: Path | None, password: str | None, quiet: bool) -> Where:
     """The files, ingested; a library of its own, so that nothing is answered from a half of them after Ctrl-C."""
     from api.cli.progress import working
     from folioscope.domain import Where

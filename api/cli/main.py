@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import ask, channels, exits, images, installation, library, models, output
+from api.cli import ask, channels, exits, images, installation, library, look, models, output, reading
 
 app = typer.Typer(
     name="folioscope",
@@ -26,6 +26,8 @@ channels.add_to(app)
 ask.add_to(app)
 images.add_to(app)
 models.add_to(app)
+reading.add_to(app)
+look.add_to(app)
 
 
 def _print_version(asked: bool) -> None:

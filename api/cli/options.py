@@ -43,6 +43,9 @@ OcrEngine = Annotated[
 OcrLanguages = Annotated[
     str | None, typer.Option("--ocr-languages", metavar="CODES", help="Tesseract's codes, such as eng+deu.")
 ]
+Pages = Annotated[
+    str | None, typer.Option("--pages", metavar="PAGES", help="Only these pages of each file, such as 1-3,7.")
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Return only when the slower channels are filled, too.")]
 
 
@@ -75,6 +78,24 @@ def open_library(data_dir: Path | None, **flags: object) -> Library:
     from ingest import Library
 
     return Library(settings=load_settings({"data_dir": data_dir, **flags}))
+
+
+def numbers_of(pages: str | None, of: int) -> list[int] | None:
+    """``"1-3,7"`` -> [1, 2, 3, 7]; None for all. Raises `ConfigError` for what is no page of so many."""
+    from folioscope.errors import ConfigError
+
+    if pages is None:
+        return None
+    numbers: list[int] = []
+    for part in pages.split(","):
+        first, dash, last = part.partition("-")
+        if not (first.strip().isdecimal() and (last.strip().isdecimal() or not dash)):
+            raise ConfigError(f"{part!r} in {pages!r} is no page.", hint="Write for example 1-3,7.")
+        start, end = int(first), int(last or first)
+        if not 1 <= start <= end <= of:
+            raise ConfigError(f"There are no pages {part}: the document has {of}.", hint="Pages count from 1.")
+        numbers += range(start, end + 1)
+    return list(dict.fromkeys(numbers))
 
 
 def parse_meta(pairs: list[str] | None) -> dict[str, str | int | float | bool]:

@@ -1,92 +1,33 @@
-"""torch, opened in one place: its import, the device that models run on, how much fits on it, running out of memory.
-
-`import_torch` is the only way in, because of a trap: registries carry torchvision as a CUDA build, and beside a CPU
-build of torch its import ends in ``RuntimeError: operator torchvision::nms does not exist``, which takes
-colpali_engine, open_clip and half of transformers with it. Only two operators are missed, and no encoder calls either;
-declaring them lets the rest be imported. A matched pair of builds never comes to that line.
+"""What encoders ask of the device beside what `folioscope.torch_device` says: how much fits on it, filling it,
+clearing it.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from folioscope.errors import ChannelUnavailable
+from folioscope.torch_device import EXTRA, Device, choose_device, import_torch, is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
 
-EXTRA = "pip install 'folioscope[vision]'"
+__all__ = [
+    "EXTRA",
+    "UNLOADABLE",
+    "Device",
+    "choose_device",
+    "first_line",
+    "free_bytes",
+    "import_torch",
+    "is_out_of_memory",
+    "release_memory",
+    "upload",
+]
 
 # What the models' libraries raise over files that are missing, damaged, or of another kind than they say.
 UNLOADABLE = (OSError, ValueError, RuntimeError, TypeError, ImportError, KeyError, AttributeError)
-
-_MISSED = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-)
-_one_at_a_time = threading.Lock()
-_kept_alive: list[Any] = []  # a declared operator goes when the library object does
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Where a model runs and in which precision; ``note`` tells a person which and why."""
-
-    device: torch.device
-    dtype: torch.dtype
-    note: str
-
-
-def import_torch() -> Any:
-    """The module torch, with an importable torchvision where one is installed.
-
-    Raises `ChannelUnavailable` where torch is missing.
-    """
-    try:
-        import torch
-    except ImportError as error:
-        raise ChannelUnavailable(f"Models need torch, which is not installed ({error}).", hint=EXTRA) from None
-    with _one_at_a_time:
-        _make_torchvision_importable(torch)
-    return torch
-
-
-@cache
-def _make_torchvision_importable(torch: Any) -> None:
-    try:
-        import torchvision
-    except ImportError:
-        return  # transformers' own classes do without
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for operator in _MISSED:
-            library.define(operator)
-        _kept_alive.append(library)
-        import torchvision  # noqa: F401
-
-
-def choose_device() -> Device:
-    """CUDA in bfloat16, else Apple's GPU, else the CPU in float32.
-
-    float16 is nobody's second choice: several of the models overflow in it.
-    """
-    torch = import_torch()
-    if torch.cuda.is_available():
-        name = torch.cuda.get_device_name(0)
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return Device(torch.device("cuda"), torch.bfloat16, f"{name} (cuda), bfloat16")
-        return Device(torch.device("cuda"), torch.float32, f"{name} (cuda), float32: it has no bfloat16")
-    if torch.backends.mps.is_available():
-        if torch.backends.mps.is_macos_or_newer(14, 0):
-            return Device(torch.device("mps"), torch.bfloat16, "Apple GPU (mps), bfloat16")
-        return Device(torch.device("mps"), torch.float32, "Apple GPU (mps), float32: bfloat16 needs macOS 14")
-    return Device(torch.device("cpu"), torch.float32, "CPU, float32: torch finds no GPU")
 
 
 def free_bytes(device: torch.device) -> int:
@@ -95,15 +36,6 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return _available_memory()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a smaller batch may help. torch says it in one class on CUDA and in words elsewhere."""
-    torch = import_torch()
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
 
 
 def upload(tensors: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
