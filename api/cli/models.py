@@ -138,6 +138,8 @@ def _shape(vector: Vector | None) -> str:
 def _device(encoder: Encoder) -> str:
     """What the encoder, or the model that it uses, says of where it runs."""
     for part in (encoder, getattr(encoder, "model", None)):
+        if (note := getattr(part, "device_note", None)) is not None:
+            return str(note)
         if (device := getattr(part, "device", None)) is not None:
             return str(getattr(device, "note", device))
         if (endpoint := getattr(part, "endpoint", None)) is not None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from folioscope.errors import ChannelUnavailable
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     import torch
 
 EXTRA = "pip install 'folioscope[vision]'"
-
-# What the models' libraries raise over files that are missing, damaged, or of another kind than they say.
-UNLOADABLE = (OSError, ValueError, RuntimeError, TypeError, ImportError, KeyError, AttributeError)
 
 _MISSED = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -39,6 +37,12 @@ class Device:
     device: torch.device
     dtype: torch.dtype
     note: str
+
+
+def need_torch() -> None:
+    """Raises `ChannelUnavailable` where torch is missing; asked before a model is fetched, without importing torch."""
+    if find_spec("torch") is None:
+        raise ChannelUnavailable("Models need torch, which is not installed.", hint=EXTRA)
 
 
 def import_torch() -> Any:
