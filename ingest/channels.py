@@ -19,7 +19,7 @@ from folioscope.settings import ChannelName, Settings
 from ingest.catalog import Catalog, Collection
 from ingest.recipes import ChannelEntry
 from retrieval import Channel, erase_index, index_exists, open_encoder, open_index, reads_images
-from retrieval.encoders import settled
+from retrieval.encoders import channel_of, settled
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,11 @@ class Channels:
         self._searched: dict[str, tuple[int, Mapping[str, Channel], dict[str, Channel]]] = {}
         self._guard = threading.RLock()
 
-    def default_encoder(self, name: str) -> str:
-        """What `open_encoder` is given for a new channel of this name. Raises `ConfigError` for an unknown one."""
+    def encoder_for(self, name: str, encoder: str | None = None) -> str:
+        """What `open_encoder` is given for a new channel of this name: ``encoder``, else what the settings say.
+
+        Raises `ConfigError` for an unknown name and for an encoder of another channel.
+        """
         if name not in NAMES:
             raise ConfigError(f"There is no channel {name!r}.", hint=f"There are: {', '.join(NAMES)}.")
         chosen = {
@@ -65,7 +68,13 @@ class Channels:
             "visual": self._settings.visual_model,
             "image": self._settings.image_model,
         }
-        return settled(chosen.get(name, name))
+        spec = settled(encoder or chosen.get(name, name))
+        if (other := channel_of(spec)) != name:
+            raise ConfigError(
+                f"{spec} is an encoder of the {other} channel, not of the {name} one.",
+                hint="`folioscope models ls` shows which model is for which channel.",
+            )
+        return spec
 
     # --- opening ----------------------------------------------------------------------------------------------------
 
@@ -139,7 +148,7 @@ class Channels:
         from retrieval.encoders.semantic import SemanticEncoder
 
         try:
-            encoder = self._encoder(self.default_encoder("semantic"))
+            encoder = self._encoder(self.encoder_for("semantic"))
         except ChannelUnavailable:
             return None
         return encoder if isinstance(encoder, SemanticEncoder) else None

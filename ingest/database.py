@@ -22,7 +22,9 @@ FULL_BYTES = 1 << 20
 
 
 class Database:
-    """``url``: a SQLAlchemy URL; missing tables are made. Raises `ConfigError`, `StorageError`, `DiskFull`.
+    """``url``: a SQLAlchemy URL; the tables are made where there are none.
+
+    Raises `ConfigError`, `DiskFull`, `StorageError`, the last also for tables of another version.
 
     ``changes`` counts writes that a reader's cache must notice.
     """
@@ -40,8 +42,13 @@ class Database:
                 Path(self._file).touch(mode=0o600)  # others shall not read words and passwords
         self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self.changes = 0
-        with self.write() as db:
-            metadata.create_all(db)
+        try:
+            with self.write() as db:
+                _check_version(db)
+                metadata.create_all(db)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -84,6 +91,24 @@ def _engine(url: str) -> sa.Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _check_version(db: sa.Connection) -> None:
+    """Refuse tables that are not those of today: half understood, what they hold would be lost."""
+    inspector = sa.inspect(db)
+    there = [name for name in inspector.get_table_names() if name in metadata.tables]
+    if not there:
+        return
+    columns = inspector.get_multi_columns(filter_names=there)
+    found = {name: {column["name"] for column in rows} for (_, name), rows in columns.items()}
+    for name, table in metadata.tables.items():
+        if found.get(name) != set(table.columns.keys()):
+            raise StorageError(
+                f"The catalog {db.engine.url.render_as_string(hide_password=True)} was made by another version of "
+                f"Folioscope: its table {name!r} is not the one of this version.",
+                hint="Use that version, or take an empty data folder (FOLIOSCOPE_DATA_DIR; for a server's catalog "
+                "FOLIOSCOPE_DATABASE_URL) and ingest the documents again.",
+            )
 
 
 def _storage_error(error: exc.DBAPIError, database: str | None) -> StorageError:

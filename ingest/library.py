@@ -92,7 +92,7 @@ class Library:
 
     def create_collection(self, name: str | None = None, channels: Sequence[str] | None = None) -> Collection:
         """The collection of that name, made now with these channels if there was none."""
-        recipes = {channel: self.channels.default_encoder(channel) for channel in channels or self.settings.channels}
+        recipes = {channel: self.channels.encoder_for(channel) for channel in channels or self.settings.channels}
         name = self.settings.collection if name is None else name
         if not COLLECTION_NAME.fullmatch(name):
             raise ConfigError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli import output
+from api.cli.exits import UNAVAILABLE
 from api.cli.options import AsJson, CollectionName, DataDir, Quiet, open_library
 from api.cli.output import say
 
@@ -62,12 +63,12 @@ def rm(
 
 @channels.command("backfill")
 def backfill(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this channel.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this channel.")] = None,
     collection: CollectionName = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Take in what the collection's channels have not yet, and return when they have every page."""
+    """Take in what the collection's channels have not yet; returns when they have every page or can't be used."""
     from api.cli.progress import working
 
     with working(data_dir, go_on=GO_ON) as work:
@@ -79,9 +80,15 @@ def _backfill(work: Work, collection: str | None, name: str | None, quiet: bool)
         work.library.backfill(collection, name)
     if not quiet:
         say(f"{work.counter.filled} pages taken in, {work.counter.seconds:.1f} s")
-        for status in work.library.channel_status(collection):
-            if status.problem:
-                say(f"{status.entry.key} can't be used: {status.problem}")
+    unusable = [
+        status
+        for status in work.library.channel_status(collection)
+        if status.problem and name in (None, status.entry.key, status.entry.name)
+    ]
+    for status in unusable:
+        say(f"{status.entry.key} can't be used: {status.problem}")
+    if unusable and not work.stopped:
+        raise typer.Exit(UNAVAILABLE)
 
 
 @channels.command("status")

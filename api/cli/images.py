@@ -11,7 +11,7 @@ import typer
 from api.cli import output
 from api.cli.exits import SOME_FAILED
 from api.cli.library import docs
-from api.cli.options import AsJson, CollectionName, DataDir, Password, open_library
+from api.cli.options import AsJson, CollectionName, DataDir, open_library
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +107,7 @@ def label(
     labels: Annotated[list[str], typer.Option("--label", "-l", help="What it may show; at least two.")],
     model: Annotated[str | None, typer.Option(help="clip:… ; else the setting image_model.")] = None,
     template: Annotated[str, typer.Option(help="Text around the label, which stands for {}.")] = "a photo of {}",
-    password: Password = None,
+    password: Annotated[str | None, typer.Option(metavar="TEXT", help="Opens encrypted PDFs.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which of some labels fits each image or page best, without any training (zero-shot)."""

@@ -112,7 +112,7 @@ def config_path() -> None:
 
 
 def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Check what is installed and whether it works: Python, OCR, weights, the sandbox, the data folder, the disk."""
+    """Check what is installed and whether it works: Python, OCR, models, the sandbox, the data folder, servers."""
     from api.checks import check_all
     from folioscope.settings import load_settings
 

@@ -54,7 +54,10 @@ def ingest(
     data_dir: DataDir = None,
     channel: Annotated[
         list[str] | None,
-        typer.Option(help="Of a new collection: lexical, semantic, visual, image; may be repeated."),
+        typer.Option(
+            metavar="CHANNEL",
+            help="Of a new collection, not the setting's: lexical, semantic, visual, image; may be repeated.",
+        ),
     ] = None,
     password: Password = None,
     meta: Tags = None,
@@ -86,6 +89,8 @@ def ingest(
         if target not in known and not quiet:
             near = difflib.get_close_matches(target, known, n=1)
             say(f"made the collection {target!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            if channel and "lexical" not in channel:
+                say(f"it has no lexical channel: `folioscope channels add lexical -c {target}` finds words at once")
 
 
 def _tell(work: Work, report: Report, as_json: bool, quiet: bool) -> None:

@@ -29,8 +29,12 @@ def models_ls(
     as_json: AsJson = False,
 ) -> None:
     """List models that are known to serve, and whether they are here. Others of the same classes do as well."""
+    from folioscope.errors import ConfigError
     from retrieval.encoders.models import KNOWN
 
+    channels = {model.channel for model in KNOWN}
+    if channel not in (None, *channels):
+        raise ConfigError(f"No model is for a channel {channel!r}.", hint=f"There are: {', '.join(sorted(channels))}.")
     rows: list[dict[str, Any]] = [
         {
             "spec": model.spec,
@@ -138,6 +142,8 @@ def _shape(vector: Vector | None) -> str:
 def _device(encoder: Encoder) -> str:
     """What the encoder, or the model that it uses, says of where it runs."""
     for part in (encoder, getattr(encoder, "model", None)):
+        if (note := getattr(part, "device_note", None)) is not None:
+            return str(note)
         if (device := getattr(part, "device", None)) is not None:
             return str(getattr(device, "note", device))
         if (endpoint := getattr(part, "endpoint", None)) is not None:

@@ -9,20 +9,21 @@ from pathlib import Path
 from folioscope.errors import ConfigError
 from folioscope.ports import Analyzer, Encoder
 
-__all__ = ["ENCODERS", "analyzer", "open_encoder", "reads_images", "settled"]
+__all__ = ["ENCODERS", "analyzer", "channel_of", "open_encoder", "reads_images", "settled"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Encoders of one name. ``argument``: what follows the name and a colon; ``default``: may be left out, then this.
+    """Encoders of one name, all for the same ``channel``.
 
-    ``open`` gets the argument, and whether code that comes with a model may be run, and imports what it needs.
+    ``argument``: what follows the name and a colon; ``default``: may be left out, then this. ``open`` gets the
+    argument, and whether code that comes with a model may be run, and imports what it needs.
     """
 
     open: Callable[[str, bool], Encoder]
+    channel: str
     argument: str = ""
     default: str | None = None
-    images: bool = False
 
 
 def _lexical(_: str, _trust: bool) -> Encoder:
@@ -63,12 +64,12 @@ def _openai_embeddings(server: str, _trust: bool) -> Encoder:
 
 
 _KINDS = {
-    "lexical": _Kind(_lexical, default=""),
-    "semantic": _Kind(_semantic, "<folder or hub id>", default="auto"),
-    "colpali": _Kind(_colpali, "<folder or hub id>", images=True),
-    "clip": _Kind(_clip, "<folder, hub id or open_clip model>", images=True),
-    "vllm": _Kind(_vllm, "<url>#<model>", images=True),
-    "openai-embeddings": _Kind(_openai_embeddings, "<url>#<model>"),
+    "lexical": _Kind(_lexical, "lexical", default=""),
+    "semantic": _Kind(_semantic, "semantic", "<folder or hub id>", default="auto"),
+    "colpali": _Kind(_colpali, "visual", "<folder or hub id>"),
+    "clip": _Kind(_clip, "image", "<folder, hub id or open_clip model>"),
+    "vllm": _Kind(_vllm, "visual", "<url>#<model>"),
+    "openai-embeddings": _Kind(_openai_embeddings, "semantic", "<url>#<model>"),
 }
 
 ENCODERS = tuple(
@@ -89,9 +90,14 @@ def open_encoder(spec: str, *, trust_remote_code: bool = False) -> Encoder:
     return kind.open(argument, trust_remote_code)
 
 
+def channel_of(spec: str) -> str:
+    """The channel whose vectors the encoder makes. Raises `ConfigError` for an unknown name."""
+    return _parse(spec)[0].channel
+
+
 def reads_images(spec: str) -> bool:
     """Whether the encoder sees a page's image, not its words. Raises `ConfigError` for an unknown name."""
-    return _parse(spec)[0].images
+    return channel_of(spec) in ("visual", "image")
 
 
 def settled(spec: str) -> str:

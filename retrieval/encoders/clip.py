@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from folioscope.domain import Fingerprint, PageInput, Vector
 from retrieval.encoders import clip_models
-from retrieval.encoders.torch_device import Device, choose_device, import_torch
+from retrieval.encoders.torch_device import Device, choose_device, import_torch, need_torch
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,12 +29,14 @@ class ClipEncoder:
     """Implements `folioscope.ports.Encoder` with dense vectors, float32 [dim] of length 1.
 
     ``spec``: see `clip_models.FORMS`. The constructor finds the files; torch and the weights come at the first use.
-    May be used by several threads. Raises as `clip_models.find` does.
+    May be used by several threads. Raises as `clip_models.find` does, and
+    `ChannelUnavailable` without torch.
     """
 
     batch_size = 32
 
     def __init__(self, spec: str) -> None:
+        need_torch()
         self.checkpoint = clip_models.find(spec)
         self._lock = threading.RLock()  # tokenizers are not thread-safe
         self._remembered = lru_cache(maxsize=512)(self._encode_query)

@@ -17,7 +17,7 @@ from folioscope.errors import ChannelUnavailable, ConfigError
 from retrieval.encoders.checkpoints import need_tokenizer
 from retrieval.encoders.hub import fetch, is_repo
 from retrieval.encoders.sentence_model import sample
-from retrieval.encoders.torch_device import EXTRA, UNLOADABLE, Device, first_line, import_torch
+from retrieval.encoders.torch_device import EXTRA, Device, first_line, import_torch
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -182,7 +182,7 @@ def _load_open_clip(checkpoint: Checkpoint, device: Device) -> Clip:
     try:
         model, transform = open_clip.create_model_from_pretrained(name, device=device.device, **how)
         tokenizer = open_clip.get_tokenizer(name)
-    except UNLOADABLE as error:
+    except Exception as error:  # of any kind, over files that are damaged
         raise _unloadable(checkpoint, first_line(error)) from error
     model = model.to(device.dtype).eval()
 
@@ -220,7 +220,7 @@ def _load_transformers(checkpoint: Checkpoint, device: Device) -> Clip:
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
         # Pillow's resampling whether torchvision is there or not: the same page has the same vector everywhere.
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil", **how)
-    except UNLOADABLE as error:
+    except Exception as error:  # of any kind, over files that are damaged
         raise _unloadable(checkpoint, first_line(error)) from error
     if report["missing_keys"]:  # transformers would go on with random numbers in their place
         raise _unloadable(checkpoint, f"its weights lack {', '.join(sorted(report['missing_keys'])[:3])}")

@@ -43,6 +43,7 @@ from retrieval.encoders.torch_device import (
     free_bytes,
     import_torch,
     is_out_of_memory,
+    need_torch,
     release_memory,
     upload,
 )
@@ -112,6 +113,7 @@ class ColPaliEncoder:
     """
 
     def __init__(self, model: str, *, device: Device | None = None, trust_remote_code: bool = False) -> None:
+        need_torch()
         self.checkpoint = find_checkpoint(model, code=trust_remote_code)
         self.family = find_family(self.checkpoint, trust_remote_code=trust_remote_code)
         self._given_device = device

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from folioscope.errors import ChannelUnavailable, ConfigError
 from retrieval.encoders.checkpoints import Checkpoint, need_tokenizer, untrusted, weight_shape
-from retrieval.encoders.torch_device import EXTRA, UNLOADABLE, first_line, import_torch
+from retrieval.encoders.torch_device import EXTRA, first_line, import_torch
 
 Layout = Literal["square", "dynamic", "tiles"]
 
@@ -218,7 +218,7 @@ def _load(family: Family, name: str, folder: Path, **how: Any) -> Any:
     logging.disable_progress_bar()  # stderr is ours
     try:
         return load(folder, local_files_only=True, trust_remote_code=family is OWN_CODE, **how)
-    except UNLOADABLE as error:
+    except Exception as error:  # of any kind, over files that are damaged
         raise ChannelUnavailable(
             f"{name} can't be loaded from {folder}: {first_line(error)}.",
             hint="Fetch the model anew (`folioscope models pull`), or name another folder. "

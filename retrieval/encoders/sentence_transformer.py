@@ -17,7 +17,7 @@ from folioscope.errors import ChannelUnavailable
 from retrieval.encoders.checkpoints import untrusted
 from retrieval.encoders.hub import fetch
 from retrieval.encoders.sentence_model import sample
-from retrieval.encoders.torch_device import EXTRA, UNLOADABLE, Device, choose_device, first_line, import_torch
+from retrieval.encoders.torch_device import EXTRA, Device, choose_device, first_line, import_torch, need_torch
 
 BATCH = 16  # texts through the model at once
 
@@ -31,6 +31,7 @@ class SentenceTransformerModel:
     """
 
     def __init__(self, name: str, *, trust_remote_code: bool = False) -> None:
+        need_torch()
         folder = Path(name).expanduser()
         self.name = folder.resolve().name if folder.is_dir() else name
         self.folder = folder if folder.is_dir() else fetch(name, code=trust_remote_code)
@@ -78,7 +79,7 @@ class SentenceTransformerModel:
                 trust_remote_code=self.trust_remote_code,
                 model_kwargs={"dtype": self.device.dtype},
             )
-        except UNLOADABLE as error:
+        except Exception as error:  # of any kind, over files that are damaged
             raise ChannelUnavailable(
                 f"sentence-transformers can't load {self.folder}: {first_line(error)}.",
                 hint="Fetch the model anew (`folioscope models pull`), or name another folder.",

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from folioscope.errors import ChannelUnavailable
 from folioscope.torch_device import EXTRA, Device, choose_device, import_torch, is_out_of_memory
 
 if TYPE_CHECKING:
@@ -22,12 +24,19 @@ __all__ = [
     "free_bytes",
     "import_torch",
     "is_out_of_memory",
+    "need_torch",
     "release_memory",
     "upload",
 ]
 
 # What the models' libraries raise over files that are missing, damaged, or of another kind than they say.
 UNLOADABLE = (OSError, ValueError, RuntimeError, TypeError, ImportError, KeyError, AttributeError)
+
+
+def need_torch() -> None:
+    """Raises `ChannelUnavailable` where torch is missing; asked before a model is fetched, without importing torch."""
+    if find_spec("torch") is None:
+        raise ChannelUnavailable("Models need torch, which is not installed.", hint=EXTRA)
 
 
 def free_bytes(device: torch.device) -> int:

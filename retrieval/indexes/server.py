@@ -6,7 +6,9 @@ read or written. What fails because the server is away or busy is tried again, a
 
 from __future__ import annotations
 
+import logging
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -24,9 +26,11 @@ PAUSE = 0.25  # seconds before the second attempt; doubled before each further o
 CONNECT = 5.0  # seconds until an attempt to reach the server is given up
 TIMEOUT = 60  # seconds for one request
 FLOATS = 1 << 20  # in one request: as JSON they stay far under the server's 32 MB
+LOCAL = ("localhost", "127.0.0.1", "::1")
 PAYLOAD = {**dict.fromkeys(qdrant.INDEXED, "keyword"), "version": "integer"}  # all that filters name
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class ServerIndex(qdrant.QdrantIndex):
@@ -35,7 +39,7 @@ class ServerIndex(qdrant.QdrantIndex):
     ``pooled``, ``datatype`` (of one that is made now), ``candidates``: see qdrant.py. What was written has been
     acknowledged by the server and survives as its write-ahead log does. Raises `FingerprintMismatch` where the
     collection has another fingerprint, `StorageError` where it has another schema, `ChannelUnavailable` while the
-    server can't be reached.
+    server can't be reached or refuses the key.
     """
 
     def __init__(
@@ -68,14 +72,18 @@ def connect(url: str, api_key: str = "") -> Any:
             f"The address of the Qdrant server, {url!r}, is no URL.",
             hint="Set FOLIOSCOPE_QDRANT_URL to something like https://qdrant.example.org:6333.",
         )
-    return client.QdrantClient(
-        url=url,
-        port=port,
-        api_key=api_key or None,
-        timeout=TIMEOUT,
-        check_compatibility=False,  # a request, and a warning, before anyone can handle either
-        event_hooks={"request": [_connect_soon]},
-    )
+    if api_key and parts.scheme == "http" and parts.hostname not in LOCAL:
+        log.warning("the key of the Qdrant server goes to %s unencrypted; https would encrypt it", parts.hostname)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Api key is used with an insecure connection", UserWarning)  # said above
+        return client.QdrantClient(
+            url=url,
+            port=port,
+            api_key=api_key or None,
+            timeout=TIMEOUT,
+            check_compatibility=False,  # a request, and a warning, before anyone can handle either
+            event_hooks={"request": [_connect_soon]},
+        )
 
 
 def _connect_soon(request: Any) -> None:
@@ -215,8 +223,13 @@ def _errors(name: str, done: str) -> Iterator[None]:
     except FolioscopeError:
         raise
     except Exception as error:
-        kind = ChannelUnavailable if _passing(error) else StorageError
-        raise kind(f"The Qdrant collection {name!r} can't be {done}: {_reason(error)}.", hint=_hint(error)) from error
+        if _passing(error) or _refused(error):  # the other channels go on meanwhile
+            raise ChannelUnavailable(
+                f"The Qdrant server does not serve {name!r}: {_reason(error)}.", hint=_hint(error)
+            ) from error
+        raise StorageError(
+            f"The Qdrant collection {name!r} can't be {done}: {_reason(error)}.", hint=_hint(error)
+        ) from error
 
 
 def _retried(request: Callable[[], T], attempts: int = ATTEMPTS) -> T:
@@ -310,13 +323,20 @@ def _passing(error: Exception) -> bool:
     return isinstance(error, ResourceExhaustedResponse)
 
 
+def _refused(error: Exception) -> bool:
+    return getattr(error, "status_code", None) in (401, 403)
+
+
 def _reason(error: Exception) -> str:
     source = getattr(error, "source", error)
+    if status := getattr(error, "status_code", None):
+        said = error.content.decode(errors="replace").strip()[:300]  # type: ignore[attr-defined]
+        return f"it answers {status}" + (f", {said}" if said else "")
     return " ".join(str(source).split()).rstrip(".") or type(source).__name__
 
 
 def _hint(error: Exception) -> str:
-    if getattr(error, "status_code", None) in (401, 403):
+    if _refused(error):
         return "The server refuses the key: check FOLIOSCOPE_QDRANT_API_KEY."
     if _passing(error):
         return "It was tried several times: is the server of FOLIOSCOPE_QDRANT_URL running and reachable?"

@@ -27,6 +27,8 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         "FOLIOSCOPE_DATA_DIR": str(tmp_path / "data"),
         "FOLIOSCOPE_CONFIG": str(tmp_path / "folioscope.toml"),
         "FOLIOSCOPE_CHANNELS": "lexical",
+        "HF_HOME": str(tmp_path / "hub"),
+        "HF_HUB_OFFLINE": "1",
         "TERM": "dumb",
     }
 
@@ -88,3 +90,11 @@ def test_adding_switching_and_removing_a_channel(run, make_pdf, tmp_path: Path) 
     run("channels", "backfill", "visual", code=3)
     assert "removed semantic-2" in run("channels", "rm", "semantic").stderr
     assert "last channel" in run("channels", "rm", "lexical", code=2).stderr
+
+
+def test_what_a_channel_lacks_is_said_and_is_no_success(run, make_pdf) -> None:
+    run("collections", "create", "default", "--channel", "lexical", "--channel", "visual")
+    run("ingest", make_pdf("a.pdf", ["The tide tables hang in the harbour."]))
+    assert "visual can't be used: " in run("channels", "backfill", "-q", code=5).stderr
+    assert run("channels", "backfill", "lexical", "-q").stderr == ""
+    assert json.loads(run("search", "harbour", "--json").stdout)["hits"]

@@ -158,6 +158,8 @@ def test_a_new_collection_is_named_when_it_is_made(run, make_pdf: MakePdf) -> No
     assert "made the collection 'default'" in run("ingest", path).stderr
     assert "did you mean 'default'?" in run("ingest", path, "-c", "defalt").stderr
     assert "made the collection" not in run("ingest", path).stderr
+    alone = run("ingest", path, "-c", "seen", "--channel", "semantic").stderr
+    assert "`folioscope channels add lexical -c seen`" in alone
     assert "there is no page to show" in run("search", "zebra", "--save-image", path.with_suffix(".png")).stderr
     assert run("--version").stdout == run("version").stdout
 
@@ -249,6 +251,8 @@ def test_doctor_checks_and_never_prints_keys(run) -> None:
     assert "sk-very-secret" not in done.stdout + done.stderr
     broken = run("doctor", code=1, FOLIOSCOPE_DATABASE_URL="postgresql+psycopg://nobody@127.0.0.1:1/none")
     assert "BAD" in broken.stdout
+    alone = run("doctor", code=1, FOLIOSCOPE_QDRANT_URL="http://127.0.0.1:1").stdout
+    assert "BAD  vectors: " in alone
 
 
 def test_nothing_heavy_is_imported_for_help_and_version() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from folioscope.domain import Coverage, Page, PageKey, Problem, Words
 from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
@@ -186,3 +187,17 @@ def test_a_database_that_is_none(tmp_path) -> None:
     (tmp_path / "broken.sqlite").write_bytes(b"this is not a database, it is a sentence" * 100)
     with pytest.raises(StorageError, match="database failed"):
         Database(f"sqlite:///{tmp_path / 'broken.sqlite'}")
+
+
+@pytest.mark.parametrize("change", ["ALTER TABLE channels DROP COLUMN active", "DROP TABLE channels"])
+def test_tables_of_another_version_are_refused_and_stay(database_url: str, change: str) -> None:
+    database = Database(database_url)
+    with database.write() as db:
+        db.execute(sa.text(change))
+    with pytest.raises(StorageError, match=r"another version of Folioscope.*'channels'") as caught:
+        Database(database_url)
+    assert "FOLIOSCOPE_DATA_DIR" in caught.value.hint
+    with database.read() as db:
+        assert db.execute(sa.text("SELECT count(*) FROM documents")).scalar_one() == 0
+        assert sa.inspect(db).has_table("channels") == change.startswith("ALTER")
+    database.close()

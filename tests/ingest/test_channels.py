@@ -18,7 +18,7 @@ from ingest import Event, Library
 from ingest import channels as rooms
 from ingest.changes import ChannelChanges
 from retrieval import open_encoder
-from retrieval.encoders import settled
+from retrieval.encoders import channel_of, settled
 
 MakePdf = Callable[..., Path]
 
@@ -88,6 +88,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Letters]:
         "down": Down("down"),
     }
     monkeypatch.setattr(rooms, "open_encoder", lambda spec, **how: encoders.get(spec) or open_encoder(spec, **how))
+    names = {spec: "semantic" if spec.startswith("letters") else "visual" for spec in encoders}
+    monkeypatch.setattr(rooms, "channel_of", lambda spec: names.get(spec) or channel_of(spec))
     return encoders
 
 
@@ -244,6 +246,9 @@ def test_what_can_not_be_added_leaves_nothing(library: Library, make_pdf: MakePd
         library.add_channel(None, "smell")
     with pytest.raises(ConfigError, match="There is no encoder 'nonsense'"):
         library.add_channel(None, "semantic", "nonsense")
+    for name, spec in (("semantic", "lexical"), ("visual", "semantic"), ("image", "colpali:somewhere")):
+        with pytest.raises(ConfigError, match=f"{spec} is an encoder of the .* channel, not of the {name} one"):
+            library.add_channel(None, name, spec)
     with pytest.raises(ConfigError, match="is not a folder"):
         library.add_channel(None, "semantic", "semantic:/nowhere")
     with pytest.raises(ConfigError, match="has the lexical channel with lexical already"):

@@ -466,6 +466,23 @@ def test_weights_that_were_cut_short_are_refused(checkpoint, tmp_path):
         _ = open_encoder(f"colpali:{folder}").fingerprint
 
 
+def test_weights_that_only_the_model_finds_damaged_are_refused(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint("colmodernvbert"), tmp_path / "long")
+    with (folder / "model.safetensors").open("ab") as file:
+        file.write(bytes(100))
+    with pytest.raises((ChannelUnavailable, ConfigError), match=r"long") as caught:
+        open_encoder(f"colpali:{folder}").encode_query("harbour")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("spec", ["colpali:vidore/colSmol-256M", "clip:openai/clip-vit-base-patch32", "semantic:a/b"])
+def test_without_torch_the_extra_is_named_and_nothing_fetched(monkeypatch, spec):
+    monkeypatch.setattr("retrieval.encoders.torch_device.find_spec", lambda _name: None)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("fetched"))
+    with pytest.raises(ChannelUnavailable, match=r"pip install 'folioscope\[vision\]'"):
+        open_encoder(spec)
+
+
 def test_a_checkpoint_without_its_processor_is_refused(checkpoint, tmp_path):
     folder = shutil.copytree(checkpoint("colmodernvbert"), tmp_path / "bare")
     for path in folder.glob("*processor*.json"):

@@ -215,6 +215,7 @@ def test_models_ls(run, hub: str) -> None:
     rows = json.loads(run("models", "ls", "--json").stdout)
     assert len(rows) == len(KNOWN)
     assert {row["cached"] for row in rows if ":" in row["spec"]} == {False}
+    assert "There are: image, semantic, visual" in run("models", "ls", "--channel", "smell", code=2).stderr
     assert {row["channel"] for row in json.loads(run("models", "ls", "--channel", "image", "--json").stdout)} == {
         "image"
     }

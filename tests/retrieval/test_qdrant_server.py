@@ -78,7 +78,7 @@ def test_a_server_that_is_down_is_tried_a_few_times(pauses, scripted):
     scripted.shutdown()
     scripted.server_close()
     client = connect(url)
-    with pytest.raises(ChannelUnavailable, match="can't be opened") as caught:
+    with pytest.raises(ChannelUnavailable, match=r"does not serve 'pages': .*refused") as caught:
         ServerIndex(client, "pages", PRINT)
     assert "FOLIOSCOPE_QDRANT_URL" in caught.value.hint
     assert pauses == [0.25, 0.5, 1.0]
@@ -97,7 +97,7 @@ def test_a_busy_server_is_asked_again(scripted, pauses):
 def test_a_refused_key_is_not_tried_again(scripted, pauses):
     scripted.script[:] = [403]
     client = connect(scripted.url, "secret-key")
-    with pytest.raises(StorageError, match="FOLIOSCOPE_QDRANT_API_KEY") as caught:
+    with pytest.raises(ChannelUnavailable, match=r"it answers 403.*FOLIOSCOPE_QDRANT_API_KEY") as caught:
         ServerIndex(client, "pages", PRINT)
     assert "secret-key" not in str(caught.value)
     assert scripted.keys == ["secret-key"]
@@ -112,6 +112,14 @@ def test_what_is_no_url_is_named(url):
     with pytest.raises(StorageError, match="FOLIOSCOPE_QDRANT_URL") as caught:
         connect(url)
     assert repr(url) in str(caught.value)
+
+
+@pytest.mark.parametrize(("url", "said"), [("http://qdrant.example.org", True), ("http://localhost:1", False)])
+def test_a_key_in_the_clear_is_noted_in_our_words(url, said, caplog, recwarn):
+    connect(url, "secret-key").close()
+    assert ("unencrypted" in caplog.text) == said
+    assert "secret-key" not in caplog.text
+    assert not recwarn.list
 
 
 def test_https_is_tls_on_its_own_port():
