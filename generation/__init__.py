@@ -1,7 +1,7 @@
 """Reading pages: answers from those that were found, fields and summaries of whole documents, every quote checked."""
 
 from generation.answer import Event, answer, stream, to_json
-from generation.cache import Cached
+from generation.cache import Cached, forget
 from generation.citations import Match, verify
 from generation.classify import Classification, classify, classify_async
 from generation.compare import Comparison, compare, compare_async
@@ -36,6 +36,7 @@ __all__ = [
     "extended",
     "extract",
     "extract_async",
+    "forget",
     "look",
     "look_async",
     "open_model",

@@ -25,6 +25,7 @@ from folioscope.ports import AnswerModel, PageImages, Searcher
 from generation import conversation
 from generation.check import Check
 from generation.plain import plain_citation
+from generation.prompt import sendable
 from generation.running import closing, run
 
 MAX_QUESTION = 10_000
@@ -57,7 +58,7 @@ async def stream(
     and what the search and the model raise.
     """
     started = time.perf_counter()
-    question = _checked(question)
+    question = checked(question)
     history = conversation.bounded(history)
     query = await model.standing(question, history) if history else question
     notes = [] if query else [f"{model.name} can't rewrite a follow-up: it was searched as it stands."]
@@ -112,14 +113,16 @@ def answer(
 
 
 async def _last(events: AsyncIterator[Event]) -> Answer:
-    async for event in events:
-        if isinstance(event, Answer):
-            return event
+    async with closing(events):
+        async for event in events:
+            if isinstance(event, Answer):
+                return event
     raise AssertionError("a stream ends with its answer or an error")
 
 
-def _checked(question: str) -> str:
-    question = question.strip()
+def checked(question: str) -> str:
+    """The question without space around it. Raises `QueryError` where it is empty or too long."""
+    question = sendable(question.strip())
     if not question:
         raise QueryError("The question is empty.", hint="Ask in words, such as: How long is the warranty?")
     if len(question) > MAX_QUESTION:

@@ -1,6 +1,7 @@
 """Replies of a model kept in a file, so that the same question about the same pages is paid once.
 
-What is kept is the draft: its quotes are checked anew each time. Only whole replies are kept, the last `MOST` of them.
+What is kept is the draft: its quotes are checked anew each time. Only whole replies are kept, the last `MOST` of them,
+none of them for longer than the documents that it was written from: see `forget`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import asyncio
 import hashlib
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +28,9 @@ MOST = 1000
 class Cached:
     """Implements `folioscope.ports.AnswerModel`: a reader that looks first whether it has been asked before.
 
-    A reply belongs to the question, the conversation, the pages (which document and version, which words), the model
-    and the version of the prompt. It stays in the file ``path`` until it is pushed out or the file is removed.
+    A reply belongs to the question, the conversation, the pages (which document and version, which words, whether they
+    are given), the model and the version of the prompt. It stays in the file ``path`` until it is pushed out, a document
+    of its is forgotten or the file is removed.
     """
 
     def __init__(self, reader: Reader, path: Path) -> None:
@@ -48,7 +50,7 @@ class Cached:
         self, question: str, pages: Sequence[GivenPage], history: Sequence[Turn] = ()
     ) -> AsyncIterator[str | DraftSegment | Draft]:
         """As `AnswerModel.draft`; a kept one says so and has no usage. Raises `StorageError`, too."""
-        key = _key(self.name, question, pages, history)
+        key = _key(self.reader, question, pages, history)
         if kept := await asyncio.to_thread(self._get, key):
             for number, segment in enumerate(kept.segments):
                 yield f" {segment.text}" if number and not segment.text.startswith("\n") else segment.text
@@ -59,33 +61,53 @@ class Cached:
             async for piece in pieces:
                 if isinstance(piece, Draft) and not piece.refused and not piece.warnings:
                     try:
-                        await asyncio.to_thread(self._put, key, piece)
+                        await asyncio.to_thread(self._put, key, piece, {page.document.id for page in pages})
                     except StorageError as error:  # the reply is here and paid for
                         piece = replace(piece, warnings=(f"It was not kept in the cache: {error}",))
                 yield piece
 
     def _get(self, key: str) -> Draft | None:
-        row = self._run("SELECT draft FROM replies WHERE key = ?", key)
+        with _opened(self.path) as db:
+            row = db.execute("SELECT draft FROM replies WHERE key = ?", (key,)).fetchone()
         return _read(row[0]) if row else None
 
-    def _put(self, key: str, draft: Draft) -> None:
-        self._run("INSERT OR REPLACE INTO replies VALUES (?, ?)", key, _written(draft))
-        self._run("DELETE FROM replies WHERE rowid <= (SELECT max(rowid) FROM replies) - ?", MOST)
-
-    def _run(self, statement: str, *values: str | int) -> tuple[str, ...] | None:
-        """The first row, if there is one."""
-        try:
-            with closing(sqlite3.connect(self.path, timeout=10)) as db, db:
-                db.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, draft TEXT NOT NULL)")
-                row: tuple[str, ...] | None = db.execute(statement, values).fetchone()
-                return row
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"The cache of answers {self.path} can't be used: {error}.", hint="Remove the file or ask without it."
-            ) from error
+    def _put(self, key: str, draft: Draft, documents: Iterable[str]) -> None:
+        with _opened(self.path) as db:
+            db.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, _written(draft)))
+            db.execute("DELETE FROM replies WHERE rowid <= (SELECT max(rowid) FROM replies) - ?", (MOST,))
+            db.executemany("INSERT OR IGNORE INTO sources VALUES (?, ?)", [(key, each) for each in documents])
+            db.execute("DELETE FROM sources WHERE key NOT IN (SELECT key FROM replies)")
 
 
-def _key(model: str, question: str, pages: Sequence[GivenPage], history: Sequence[Turn]) -> str:
+def forget(path: Path, documents: Iterable[str]) -> None:
+    """Erase the replies in the cache ``path`` that were written from pages of these documents, given by their ids.
+
+    They quote them: who deletes a document wants its words gone. Raises `StorageError`.
+    """
+    if not path.exists():
+        return
+    with _opened(path) as db:
+        for each in documents:
+            db.execute("DELETE FROM replies WHERE key IN (SELECT key FROM sources WHERE document = ?)", (each,))
+            db.execute("DELETE FROM sources WHERE document = ?", (each,))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The cache, one transaction; what is deleted from it is overwritten in the file."""
+    try:
+        with closing(sqlite3.connect(path, timeout=10)) as db, db:
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, draft TEXT NOT NULL)")
+            db.execute("CREATE TABLE IF NOT EXISTS sources (key TEXT, document TEXT, PRIMARY KEY (key, document))")
+            yield db
+    except sqlite3.Error as error:
+        raise StorageError(
+            f"The cache of answers {path} can't be used: {error}.", hint="Remove the file or ask without it."
+        ) from error
+
+
+def _key(reader: Reader, question: str, pages: Sequence[GivenPage], history: Sequence[Turn]) -> str:
     seen = [
         (
             page.document.id,
@@ -96,7 +118,9 @@ def _key(model: str, question: str, pages: Sequence[GivenPage], history: Sequenc
         for page in pages
     ]
     said = [(turn.role, turn.text) for turn in history]
-    return hashlib.sha256(json.dumps([VERSION, model, question, seen, said]).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([VERSION, reader.name, reader.page_words, question, seen, said]).encode()
+    ).hexdigest()
 
 
 def _written(draft: Draft) -> str:

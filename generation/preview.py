@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from folioscope.domain import PageHit, Picture, Prompt, Where
 from folioscope.ports import AnswerModel, PageImages, Searcher
-from generation.answer import given
+from generation.answer import checked, given
 from generation.cache import Cached
 from generation.reader import Reader
 from generation.running import run
@@ -42,7 +42,8 @@ def preview(
     where: Where | None = None,
     images: PageImages | None = None,
 ) -> Preview:
-    """Search and build the prompt, and call nobody. Arguments as those of `answer`."""
+    """Search and build the prompt, and call nobody. Arguments, and the errors of a question, as those of `answer`."""
+    question = checked(question)
     found = retriever.search(question, k, where)
     hits, pages = given(retriever, found.hits, images)
     model = model.reader if isinstance(model, Cached) else model

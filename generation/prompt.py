@@ -87,11 +87,16 @@ def title(number: int, of: int, page: GivenPage) -> str:
 
 def quoted_name(page: GivenPage) -> str:
     """The name of the page's file in quotation marks, which it can't leave."""
-    return json.dumps(page.document.filename[:200], ensure_ascii=False)
+    return json.dumps(sendable(page.document.filename[:200]), ensure_ascii=False)
 
 
 def words_of(title: str, page: GivenPage) -> str:
     """The words of the page under that title, fenced."""
-    text = page.words.text()[:MOST_WORDS]
-    fence = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:12]
+    text = sendable(page.words.text()[:MOST_WORDS])
+    fence = hashlib.sha256(text.encode()).hexdigest()[:12]
     return f"Words of {title}, up to the second {fence}:\n{fence}\n{text}\n{fence}"
+
+
+def sendable(text: str) -> str:
+    """The text, a question mark for each half of a character: names of files and damaged fonts have such."""
+    return text.encode(errors="replace").decode()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 
 from folioscope.domain import Draft, DraftSegment, Finish, GivenPage, Picture, PictureLimits, Prompt, Turn
-from folioscope.errors import FolioscopeError, ModelError, PromptTooLong
+from folioscope.errors import FolioscopeError, ModelError, ModelUnavailable, PromptTooLong
 from folioscope.ports import VisionModel
 from folioscope.settings import Settings
 from generation import conversation
@@ -120,7 +120,7 @@ class _Reading:
                 async for text in received:
                     for piece in self._kept(reply.feed(text)):
                         yield piece
-        except ModelError as error:
+        except (ModelError, ModelUnavailable) as error:
             if not self._begun:
                 raise
             self._broken = f"The reply broke off: {error}"

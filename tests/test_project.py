@@ -43,6 +43,7 @@ PUBLIC = {
         "extended",
         "extract",
         "extract_async",
+        "forget",
         "look",
         "look_async",
         "open_model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,8 @@ from api.cli import output
 from api.cli.output import say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from folioscope.domain import Answer, Segment
     from folioscope.ports import AnswerModel
     from generation import Event, Preview
@@ -42,8 +45,13 @@ def open_answer_model(library: Library, quiet: bool = True) -> AnswerModel:
             say(f"model: {choice.spec}, {choice.reason}")
     model = open_model(settings.model, settings, analyzer=analyzer(), encoder=library.text_encoder())
     if settings.cache_answers and isinstance(model, Reader):
-        return Cached(model, library.folder / "answers.sqlite")
+        return Cached(model, kept_answers(library))
     return model
+
+
+def kept_answers(library: Library) -> Path:
+    """Where replies are kept when that is asked for."""
+    return library.folder / "answers.sqlite"
 
 
 async def told(question: str, events: AsyncIterator[Event], show_pages: bool, text: bool) -> Answer:
@@ -51,21 +59,23 @@ async def told(question: str, events: AsyncIterator[Event], show_pages: bool, te
     (on stderr) and the text (on stdout), as asked.
     """
     from folioscope.domain import Answer, SearchResult, Segment
+    from generation.running import closing
 
-    async for event in events:
-        if isinstance(event, SearchResult):
-            if event.query != question.strip():
-                say(f"searched: {event.query}")
-            for hit in event.hits if show_pages else ():
-                say(f"reading {hit.document.filename}, page {hit.page}")
-        elif isinstance(event, Answer):
-            if text and event.text:
-                output.text()
-            return event
-        elif isinstance(event, str) and text:
-            output.piece(event)
-        elif isinstance(event, Segment) and text:
-            output.piece(f" {_marks(event)}")
+    async with closing(events):  # also where nobody reads our output any more
+        async for event in events:
+            if isinstance(event, SearchResult):
+                if event.query != question.strip():
+                    say(f"searched: {event.query}")
+                for hit in event.hits if show_pages else ():
+                    say(f"reading {hit.document.filename}, page {hit.page}")
+            elif isinstance(event, Answer):
+                if text and event.text:
+                    output.text()
+                return event
+            elif isinstance(event, str) and text:
+                output.piece(event)
+            elif isinstance(event, Segment) and text:
+                output.piece(f" {_marks(event)}")
     raise AssertionError("a stream ends with its answer or an error")
 
 
@@ -150,6 +160,8 @@ def show_preview(shown: Preview, as_json: bool) -> None:
 def questions() -> Iterator[str]:
     """Lines that are not empty, up to the end of the input; at a terminal after a prompt."""
     prompt = "? " if sys.stdin.isatty() else ""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a letter in another encoding does not end the conversation
     while True:
         try:
             line = input(prompt).strip()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli import output
+from api.cli.answering import kept_answers
 from api.cli.exits import SOME_FAILED
 from api.cli.options import (
     AsJson,
@@ -216,11 +217,14 @@ def docs_rm(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete documents: vectors, words, page images and the stored file."""
+    """Delete documents: vectors, words, page images, the stored file and replies kept by --cache."""
+    from generation import forget
+
     with open_library(data_dir) as library:
         documents = [library.document(name, collection) for name in names]
         for document in documents:
             library.remove(document.id, collection)
+            forget(kept_answers(library), [document.id])
             say(f"deleted {document.filename} ({document.id})")
         if as_json:
             output.json_document([{"id": document.id, "filename": document.filename} for document in documents])
@@ -306,11 +310,14 @@ def collections_rm(
     data_dir: DataDir = None,
 ) -> None:
     """Delete a collection with everything in it."""
+    from generation import forget
+
     with open_library(data_dir) as library:
         documents = library.documents(name)
         if documents and not yes:
             typer.confirm(output.clean(f"Delete {name} with {len(documents)} documents?"), abort=True, err=True)
         library.remove_collection(name)
+        forget(kept_answers(library), [document.id for document in documents])
         say(f"deleted {name}")
 
 

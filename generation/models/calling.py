@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import importlib
+import math
 import os
 import random
 import re
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -49,8 +50,9 @@ BROKEN, SILENT, NONSENSE = 0, -1, -2  # in place of an HTTP status: no connectio
 AGAIN = (BROKEN, 408, 409, 429, 500, 502, 503, 504, 529)
 
 _TOO_LONG = re.compile(
-    r"prompt is too long|context[_ ](length|window|size)|maximum (context|prompt|number of tokens)|token count"
-    r"|too many (input )?tokens|input (is too long|length)",
+    r"prompt is too long|context[_ ](length|window|size)|maximum (context|prompt|model length|number of tokens)"
+    r"|token count|too many (input )?tokens|input (is too long|length)|at most \d+ image"
+    r"|request too large for|tokens must be reduced",  # more than an account may send in a minute: waiting is vain
     re.IGNORECASE,
 )
 _NO_PICTURES = re.compile(
@@ -138,7 +140,7 @@ async def _timed(
             except TimeoutError:
                 limit = f"{patience.piece_s:g} s of silence" if left > patience.piece_s else f"{patience.total_s:g} s"
                 raise Failure(f"given up after {limit}", SILENT) from None
-            except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            except (httpx2.RequestError, httpx2.InvalidURL) as error:
                 raise Failure(str(error) or type(error).__name__) from error
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
                 raise Failure(f"{type(error).__name__}: {error}", NONSENSE) from error
@@ -150,12 +152,17 @@ async def _timed(
 def _wait(failure: Failure, attempt: int) -> float:
     """Seconds before the next attempt; the random part keeps clients from marching in step."""
     if failure.retry_after is not None:
-        return max(0.0, failure.retry_after)
+        return failure.retry_after
     return FIRST_WAIT_S * 2.0**attempt * random.uniform(0.8, 1.2)  # noqa: S311
 
 
 def _may_pass(failure: Failure) -> bool:
-    return failure.status in AGAIN and not _is_used_up(failure)
+    return failure.status in AGAIN and not _is_used_up(failure) and not _is_too_long(failure)
+
+
+def _is_too_long(failure: Failure) -> bool:
+    """Also with a status of another meaning: 429, or 500 where the error is an event of the stream."""
+    return failure.status == 413 or (400 <= failure.status <= 500 and bool(_TOO_LONG.search(str(failure))))
 
 
 def _is_used_up(failure: Failure) -> bool:
@@ -182,7 +189,7 @@ def explain(failure: Failure, server: Server) -> FolioscopeError:
         return ModelAuth(f"{name} does not accept the key.", hint=hint)
     if status in (402, 403):
         return ModelAuth(f"The key does not allow to use {name}.", hint=said)
-    if status == 413 or (400 <= status < 500 and _TOO_LONG.search(str(failure))):
+    if _is_too_long(failure):
         return PromptTooLong(f"The pages are too much for {name}.", hint=f"Ask with fewer pages (`--top-k`). {said}")
     if 400 <= status < 600 and _NO_PICTURES.search(str(failure)):
         return ModelUnavailable(f"{name} does not take images.", hint=f"Choose a vision-language model. {said}")
@@ -203,12 +210,13 @@ def _by_status(failure: Failure, server: Server, said: str) -> FolioscopeError:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait, as a number or a date; None where it does not say."""
+    """Seconds that a server asks to wait, as a number or a date; None where it does not say, or says no time."""
     value = headers.get("retry-after")
     if value is None:
         return None
     try:
-        return float(value)
+        wait = float(value)
+        return max(0.0, wait) if math.isfinite(wait) else None
     except ValueError:
         date = email.utils.parsedate_tz(value)
         return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
@@ -220,9 +228,27 @@ def ssl_context() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-def connection() -> httpx2.AsyncClient:
-    """A client for one request, so that nothing outlives its event loop. Waiting is limited by `reply` alone."""
-    return httpx2.AsyncClient(timeout=TIMEOUT, verify=ssl_context(), follow_redirects=True)
+@asynccontextmanager
+async def connection() -> AsyncGenerator[httpx2.AsyncClient]:
+    """A client for one request, so that nothing outlives its event loop. Waiting is limited by `reply` alone.
+
+    Responses are closed here: an SDK that gives up in the middle of one leaves it open, and the event loop would then
+    complain at its end.
+    """
+    begun: list[httpx2.Response] = []
+
+    async def note(response: httpx2.Response) -> None:
+        begun.append(response)
+
+    client = httpx2.AsyncClient(
+        timeout=TIMEOUT, verify=ssl_context(), follow_redirects=True, event_hooks={"response": [note]}
+    )
+    async with client:
+        try:
+            yield client
+        finally:
+            for response in begun:
+                await response.aclose()
 
 
 TIMEOUT = httpx2.Timeout(None, connect=CONNECT_S)
@@ -240,9 +266,14 @@ def imported(package: str, extra: str) -> Any:
 
 
 def key_in(*names: str, extra: str) -> SecretStr:
-    """The key in the first of the variables that has one. Raises `ModelUnavailable` where none has."""
+    """The key in the first of the variables that has one. Raises `ModelUnavailable` where none has, or what is none."""
     for name in names:
-        if key := os.environ.get(name, "").strip():
+        key = os.environ.get(name, "").strip()
+        if not (key.isascii() and key.isprintable()):  # no header can hold it
+            raise ModelUnavailable(
+                f"What is in {name} is no key: it has letters that no key has.", hint="Copy the key anew."
+            )
+        if key:
             return SecretStr(key)
     raise ModelUnavailable(
         f"There is no key for {extra}: the variable {names[0]} is empty.",

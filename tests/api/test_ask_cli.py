@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -85,9 +86,9 @@ def run(
     }.items():
         monkeypatch.setenv(name, value)
 
-    def command(*arguments: str | Path, code: int = 0, typed: str = "") -> Shown:
+    def command(*arguments: str | Path, code: int = 0, typed: bytes = b"") -> Shown:
         monkeypatch.setattr(sys, "argv", ["folioscope", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed), "utf-8"))
         with pytest.raises(SystemExit) as ended:
             main()
         shown = Shown(*capsys.readouterr())
@@ -148,6 +149,7 @@ def test_a_dry_run_calls_nobody(run: Run, vendors: Vendors) -> None:
     assert sum(len(picture.data) for picture in sent) == shown["image_bytes"]
     assert 0.5 < shown["input_tokens"] / (sum(p.width * p.height for p in sent) / 750) < 3
     assert "terms.pdf, page 1" in run("ask", QUESTION, "--dry-run").stdout
+    run("ask", " ", "--dry-run", code=2)
     assert "Nothing would be sent" in run("ask", QUESTION, "--dry-run", "--model", "extractive").stdout
 
 
@@ -161,6 +163,19 @@ def test_the_cache_answers_the_second_time(run: Run, vendors: Vendors) -> None:
     assert len(vendors.asked) == 2
 
 
+def test_a_deleted_document_takes_the_replies_about_it_along(run: Run, data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    for command in (("docs", "rm", "terms.pdf"), ("collections", "rm", "default", "-y")):
+        run("ask", QUESTION, "--cache", "--data-dir", copy)
+        kept = copy / "answers.sqlite"
+        assert b"lasts two years" in kept.read_bytes()
+        run(*command, "--data-dir", copy)
+        assert b"lasts two years" not in kept.read_bytes()
+        shutil.rmtree(copy)
+        shutil.copytree(data, copy)
+
+
 def test_a_conversation(run: Run, vendors: Vendors) -> None:
     def answers(asked: Asked) -> str | Refusal:
         if "The new question:" in asked.text:
@@ -168,12 +183,12 @@ def test_a_conversation(run: Run, vendors: Vendors) -> None:
         return Refusal("overloaded") if "break" in asked.text else TWO_YEARS
 
     vendors.reply = answers
-    done = run("chat", typed=f"{QUESTION}\n\nbreak, please\nAnd for parts?\n")
+    done = run("chat", typed=f"{QUESTION}\n\nbreak, please\nAnd for parts?\n".encode())
     assert done.stdout.count("It is two years. [1]") == 2
     assert "searched: How long is the warranty for parts?" in done.stderr
     assert done.stderr.count("searched: ") == 2
     assert done.stderr.count("folioscope: ") == 1
-    done = run("chat", "--model", "extractive", "-q", typed="What lasts two years?\nAnd what is promised?\n")
+    done = run("chat", "--model", "extractive", "-q", typed=b"What lasts two years, \xe9?\nAnd what is promised?\n")
     assert "can't rewrite a follow-up" in done.stderr
 
 

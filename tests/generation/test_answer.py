@@ -319,6 +319,10 @@ def test_questions_that_are_none(pages: Pages, question: str) -> None:
         answer(question, pages, Says(()))
 
 
+def test_a_question_with_half_a_character_can_be_sent(pages: Pages) -> None:
+    assert answer("caf\udce9?", pages, Says(())).query == "caf??"
+
+
 def test_json_has_the_documented_shape(pages: Pages) -> None:
     found = answer("How did revenue do?", pages, Says((says("Up 12 percent.", ("rose by 12 percent", 0)),)))
     said = json.loads(json.dumps(to_json(found)))

@@ -23,7 +23,7 @@ from folioscope.domain import (
 from folioscope.errors import StorageError
 from folioscope.settings import Settings
 from generation import cache
-from generation.cache import Cached
+from generation.cache import Cached, forget
 from generation.reader import Reader
 
 
@@ -58,9 +58,10 @@ def ask(
     question: str = "Q?",
     pages: Sequence[GivenPage] = (page("a"),),
     history: Sequence[Turn] = (),
+    settings: Settings = Settings(),  # noqa: B008
 ) -> tuple[str, Draft]:
     async def collect() -> list[str | DraftSegment | Draft]:
-        return [piece async for piece in Cached(Reader(model, Settings()), path).draft(question, pages, history)]
+        return [piece async for piece in Cached(Reader(model, settings), path).draft(question, pages, history)]
 
     out = asyncio.run(collect())
     draft = out.pop()
@@ -145,3 +146,29 @@ def test_a_reply_that_cannot_be_kept_is_not_lost(tmp_path: Path) -> None:
     assert text.startswith("Asked.")
     assert "not kept in the cache" in draft.warnings[0]
     assert replace(draft, warnings=()).usage == {"input_tokens": 5}
+
+
+def test_what_quotes_a_document_goes_with_it(tmp_path: Path) -> None:
+    model, path = Counts(), tmp_path / "answers.sqlite"
+    other = replace(page("b"), document=DocumentRef("doc_2", 1, "b.pdf", 1))
+    forget(path, ["doc_1"])  # nothing was ever kept
+    assert not path.exists()
+    ask(path, model, "One?")
+    ask(path, model, "Both?", [page("a"), other])
+    ask(path, model, "Two?", [other])
+    assert b"figure it out" in path.read_bytes()
+    forget(path, ["doc_1", "doc_3"])
+    ask(path, model, "Two?", [other])
+    assert model.count == 3
+    ask(path, model, "Both?", [page("a"), other])
+    ask(path, model, "One?")
+    assert model.count == 5
+    forget(path, ["doc_1", "doc_2"])
+    assert b"figure it out" not in path.read_bytes()
+
+
+def test_a_reply_to_words_is_none_to_pictures_alone(tmp_path: Path) -> None:
+    model, path = Counts(), tmp_path / "answers.sqlite"
+    ask(path, model)
+    ask(path, model, settings=Settings(page_words=False))
+    assert model.count == 2

@@ -24,7 +24,7 @@ from folioscope.domain import (
     Turn,
     Words,
 )
-from folioscope.errors import ModelBusy, ModelError, NotFoundError, PromptTooLong
+from folioscope.errors import ModelBusy, ModelError, ModelUnavailable, NotFoundError, PromptTooLong
 from folioscope.settings import Settings
 from generation.pictures import picture
 from generation.prompt import MOST_WORDS, VERSION
@@ -157,6 +157,13 @@ def test_what_a_page_says_stays_within_its_fence() -> None:
     assert fences[0] != fences[1]
 
 
+def test_halves_of_characters_are_not_sent() -> None:
+    model = Scripted([["", DONE]])
+    drafted(Reader(model, Settings()), [page(1, "caf\udce9 words")])
+    assert "caf?" in told(model.asked[0])
+    told(model.asked[0]).encode()
+
+
 def test_a_page_of_very_many_words_is_cut() -> None:
     model = Scripted([["", DONE]])
     drafted(Reader(model, Settings()), [page(1, "word " * MOST_WORDS)])
@@ -231,6 +238,12 @@ def test_a_cut_reply_is_kept_and_marked(reply: Reply, warning: str) -> None:
 def test_an_error_before_any_text_is_raised() -> None:
     with pytest.raises(ModelBusy):
         drafted(Reader(Scripted([[ModelBusy("later", retry_after=3)]]), Settings()), [page(1)])
+
+
+def test_no_error_after_the_first_text_takes_it_back() -> None:
+    text, _, draft = drafted(Reader(Scripted([["It is ten. ", ModelUnavailable("gone")]]), Settings()), [page(1)])
+    assert text == "It is ten."
+    assert draft.warnings == ("The reply broke off: gone",)
 
 
 def test_a_refusal_is_told() -> None:

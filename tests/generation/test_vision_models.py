@@ -6,10 +6,11 @@ import asyncio
 import io
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, suppress
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 from PIL import Image
@@ -409,3 +410,74 @@ def test_ollama_is_asked_once_what_the_model_sees(vendors: Vendors) -> None:
     vendors.reply = reply
     assert told(model)[0] == "9000 False"
     assert told(model)[0] == "9000 False"
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "The decoder prompt (length 12324) is longer than the maximum model length of 8192."),
+        (400, "At most 1 image(s) may be provided in one prompt."),
+        (429, "Request too large for gpt-6 on tokens per min (TPM): Limit 30000, Requested 30601."),
+        (500, "The number of tokens to keep is greater than the context length."),
+    ],
+)
+def test_whatever_fewer_pages_would_cure_is_a_prompt_that_is_too_long(status: int, message: str) -> None:
+    count = 0
+
+    async def ask() -> AsyncGenerator[str | Finish]:
+        nonlocal count
+        count += 1
+        raise calling.Failure(message, status)
+        yield ""
+
+    with pytest.raises(PromptTooLong):
+        asyncio.run(drained(calling.reply(ask, calling.Server("m"), calling.Patience(1, 5, 2))))
+    assert count == 1
+
+
+async def drained(pieces: AsyncIterator[str | Finish]) -> list[str | Finish]:
+    return [piece async for piece in pieces]
+
+
+@pytest.mark.parametrize("error", [httpx2.DecodingError("no gzip"), httpx2.TooManyRedirects("round and round")])
+def test_a_server_that_speaks_another_protocol_is_an_error_of_ours(error: Exception) -> None:
+    async def ask() -> AsyncGenerator[str | Finish]:
+        raise error
+        yield ""
+
+    with pytest.raises(ModelError, match=str(error)):
+        asyncio.run(drained(calling.reply(ask, calling.Server("m"), calling.Patience(1, 5, 0))))
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("2.5", 2.5), ("-1", 0.0), ("nan", None), ("inf", None), ("soon", None)])
+def test_a_time_to_wait_is_a_time(said: str, seconds: float | None) -> None:
+    assert calling.retry_after({"retry-after": said}) == seconds
+
+
+def test_a_key_that_no_header_can_hold_is_named_and_not_shown(
+    kind: str, opened: Callable[..., VisionModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind not in ("anthropic", "openai", "gemini"):
+        return
+    variable = VENDORS[kind].keys[0]
+    monkeypatch.setenv(variable, "schl\u00fcssel")
+    with pytest.raises(ModelUnavailable, match=variable) as failed:
+        opened()
+    assert "schl" not in str(failed.value)
+
+
+@pytest.mark.parametrize("given", [Reply("word " * 40, pieces=8, error_after=4), Reply("word " * 40, pieces=8)])
+def test_the_event_loop_ends_without_a_complaint(
+    opened: Callable[..., VisionModel], vendors: Vendors, caplog: pytest.LogCaptureFixture, given: Reply
+) -> None:
+    vendors.reply = given
+
+    async def listen() -> None:
+        async with aclosing(opened(model_retries=0).generate(PROMPT)) as pieces:  # type: ignore[type-var]
+            async for _ in pieces:
+                if given.error_after is None:
+                    break
+
+    with caplog.at_level(logging.ERROR, "asyncio"), suppress(FolioscopeError):
+        asyncio.run(listen())
+    assert not caplog.records
