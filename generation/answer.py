@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import Any
 
 from folioscope.domain import (
     Answer,
@@ -24,7 +23,6 @@ from folioscope.errors import QueryError
 from folioscope.ports import AnswerModel, PageImages, Searcher
 from generation import conversation
 from generation.check import Check
-from generation.plain import plain_citation
 from generation.prompt import sendable
 from generation.running import closing, run
 
@@ -50,8 +48,10 @@ async def stream(
 ) -> AsyncIterator[Event]:
     """Answer ``question`` from the ``k`` best pages, every quote checked against them.
 
-    With a ``history`` the question is rewritten first so that it stands by itself. Text is a draft until the answer
-    says how much of it could be verified. Searching and checking run in threads.
+    ``images``: where a vision-language model's pictures of the pages come from, such as an `ingest.Library`; without it
+    such a model is given the words alone. With a ``history`` the question is rewritten first so that it stands by
+    itself. Text is a draft until the answer says how much of it could be verified. Searching and checking run in
+    threads.
 
     Status ``answered``: every segment rests on a verified quote; ``partial``: some do; ``not_found``: none does;
     ``blocked``: the model declined. Raises `QueryError` for an empty question and one of more than 10,000 characters,
@@ -140,29 +140,3 @@ def given(
         GivenPage(hit.document, hit.page, words[hit.key], hit.score, partial(images.image, hit.key) if images else None)
         for hit in hits
     ]
-
-
-def to_json(answer: Answer) -> dict[str, Any]:
-    """The answer as plain JSON values; boxes as [x0, y0, x1, y1]."""
-    return {
-        "question": answer.question,
-        "query": answer.query,
-        "status": answer.status,
-        "text": answer.text,
-        "segments": [{"text": segment.text, "citations": list(segment.citations)} for segment in answer.segments],
-        "citations": [plain_citation(citation) for citation in answer.citations],
-        "pages_used": [
-            {
-                "rank": hit.rank,
-                "document": {"id": hit.document.id, "filename": hit.document.filename},
-                "page": hit.page,
-                "score": hit.score,
-            }
-            for hit in answer.pages_used
-        ],
-        "confidence": answer.confidence,
-        "usage": dict(answer.usage),
-        "warnings": list(answer.warnings),
-        "model": answer.model,
-        "took_ms": round(answer.took_ms, 1),
-    }

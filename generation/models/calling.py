@@ -38,6 +38,7 @@ from folioscope.errors import (
     PromptTooLong,
 )
 from folioscope.settings import Settings
+from generation.models import KEYLESS
 
 THINKING_TOKENS = 16_384
 """Models of today think before they write, and their limit on tokens counts the thoughts: this much is added to it."""
@@ -60,6 +61,7 @@ _NO_PICTURES = re.compile(
     r"|(not|n't) (support|accept).{0,30}(image|vision|multimodal)|missing data required for image",
     re.IGNORECASE,
 )
+_NO_SCHEMA = re.compile(r"response_format|json_schema", re.IGNORECASE)
 _NO_CREDIT = re.compile(r"credit balance|insufficient_quota|billing|spend limit", re.IGNORECASE)
 _BAD_KEY = re.compile(r"api[ _-]?key not valid|API_KEY_INVALID", re.IGNORECASE)
 
@@ -204,6 +206,9 @@ def _by_status(failure: Failure, server: Server, said: str) -> FolioscopeError:
         wait = failure.retry_after
         hint = f"Try again in {wait:g} seconds." if wait else "Try again in a moment."
         return ModelBusy(f"{name} is busy (status {status}).", hint=f"{hint} {said}", retry_after=wait)
+    if status in (400, 422) and _NO_SCHEMA.search(str(failure)):
+        hint = "A server without response_format needs the setting `openai_structured` to be false"
+        return ModelError(f"{name} can't be held to a schema.", hint=f"{hint} (FOLIOSCOPE_OPENAI_STRUCTURED). {said}")
     if status in (408, 504):
         return ModelTimeout(f"{name} took too long (status {status}).", hint=said)
     return ModelError(f"{name} failed with status {status}.", hint=said)
@@ -261,7 +266,7 @@ def imported(package: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         raise ModelUnavailable(
             f"Models of {extra} need a package that is not installed ({error.name}).",
-            hint=f"pip install 'folioscope[{extra}]'. `--model extractive` needs nothing.",
+            hint=f"pip install 'folioscope[{extra}]'. {KEYLESS}",
         ) from None
 
 
@@ -277,6 +282,5 @@ def key_in(*names: str, extra: str) -> SecretStr:
             return SecretStr(key)
     raise ModelUnavailable(
         f"There is no key for {extra}: the variable {names[0]} is empty.",
-        hint=f"Set {names[0]}, and pip install 'folioscope[{extra}]'. Without any key: `ollama:<model>`, a model on "
-        "this machine, or `extractive`, which quotes the sentences that answer.",
+        hint=f"Set {names[0]}, and pip install 'folioscope[{extra}]'. {KEYLESS}",
     )
