@@ -29,8 +29,8 @@ class Cached:
     """Implements `folioscope.ports.AnswerModel`: a reader that looks first whether it has been asked before.
 
     A reply belongs to the question, the conversation, the pages (which document and version, which words, whether they
-    are given), the model and the version of the prompt. It stays in the file ``path`` until it is pushed out, a
-    document of its is forgotten or the file is removed.
+    are given), the model and the version of the prompt. It stays in the file ``path`` until it is pushed out, one of
+    its documents is forgotten or the file is removed.
     """
 
     def __init__(self, reader: Reader, path: Path) -> None:

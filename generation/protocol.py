@@ -71,6 +71,7 @@ _NONE = re.compile(r"\s*none\s*", re.IGNORECASE)
 _CLOSING = re.compile(r"[.,;:!?)\]}\"'”’»。，；：！？]+")
 _TEXT_FIRST = re.compile(r'\{\s*"text"\s*:\s*"')
 _IN_STRING = re.compile(r'(?:[^"\\]|\\(?:u[0-9a-fA-F]{4}|[^u]))*', re.DOTALL)
+_SIGN = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _HALF_A_CHARACTER = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
@@ -228,6 +229,11 @@ class _Json:
         self._rest = ""  # from the element that is open
         self._seen = 0  # how much of that has been shown as text, its beginning included
         self._said = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        """Of the next element nothing has been looked at."""
+        self._looked, self._depth, self._quoted, self._hopeless = 0, 0, False, False
 
     def feed(self, piece: str) -> list[Piece]:
         out: list[Piece] = []
@@ -237,11 +243,12 @@ class _Json:
             if self._rest.startswith("]"):
                 self._ended, self._rest = True, self._rest[1:]
                 break
-            value, end = _decoded(self._rest) if "}" in piece or '"' in piece else (None, 0)
+            value, end = _decoded(self._rest) if self._may_be_whole() else (None, 0)
             if not end:
                 return [*out, *self._text_so_far()]
             out += self._element(value, self._rest[:end])
             self._rest = self._rest[end:]
+            self._begin()
         self.after += self._rest
         self._rest = ""
         return out
@@ -258,6 +265,22 @@ class _Json:
         prose = _Prose()
         said = [DraftSegment(self._said.strip())] if self._said.strip() else []
         return [*said, *prose.feed(self._rest[self._seen :]), *prose.close()]
+
+    def _may_be_whole(self) -> bool:
+        """Whether all that the open element opens is closed. Looks at each letter once, and says so once: what is no
+        JSON then does not become any.
+        """
+        for sign in () if self._hopeless else _SIGN.finditer(self._rest, self._looked):
+            self._looked = sign.end()
+            if sign[0] == '"':
+                self._quoted = not self._quoted
+            elif not self._quoted:
+                self._depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(sign[0], 0)
+            if not self._quoted and self._depth <= 0:
+                self._hopeless = True
+                return True
+        self._looked = max(self._looked, len(self._rest) - self._rest.endswith("\\"))
+        return False
 
     def _text_so_far(self) -> list[Piece]:
         """What has come of the open element's text and was not shown."""

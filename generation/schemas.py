@@ -66,9 +66,13 @@ def validator(schema: object) -> Callable[[Any], list[str]]:
             ) from None
 
     def problems(value: Any) -> list[str]:
-        errors = sorted(checker.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+        try:
+            errors = sorted(checker.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+        except RecursionError:
+            raise ConfigError("The schema refers to itself without end.", hint=EXAMPLE) from None
         return [f"{pointer(*error.absolute_path) or 'the whole'}: {_short(error.message)}" for error in errors[:50]]
 
+    problems(None)  # a schema that leads nowhere is said before a model is paid
     return problems
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -97,12 +98,10 @@ class _Looking:
         from generation import look as look_at
 
         images, places = [], []
-        for path in files:
-            for number, image in self._images(path):
-                images.append(image)
-                places.append((path, number))
-                if len(images) > self._reader.limits.max_pictures:
-                    break  # one too many: the error says so, the rest need not be drawn
+        drawn = ((path, number, image) for path in files for number, image in self._images(path))
+        for path, number, image in islice(drawn, self._reader.limits.max_pictures + 1):
+            images.append(image)  # of too many one more: the error says so, the rest need not be drawn
+            places.append((path, number))
         self._show(look_at(self._reader, kind, images), places)
 
     def _images(self, path: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:

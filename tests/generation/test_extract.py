@@ -16,6 +16,7 @@ from folioscope.settings import Settings
 from generation import open_vision_model
 from generation.extract import Merged, extract, leaves
 from generation.reading import PROMPTS_AT_ONCE, Reading
+from generation.schemas import validator
 from tests.support.readers import Told, document, pages_of, pictures_of, text_of
 from tests.support.vendors import KEY, Vendors
 
@@ -337,3 +338,9 @@ def test_batches_put_together() -> None:
         "tags": ["a", "b", "c"], "rows": [{"n": 1}, {"n": 1}], "who": {"name": "Ann", "age": 7}, "none": 3,
     }  # fmt: skip
     assert merged.conflicts == ["/who/name: 'Ann' was kept; later pages gave 'Bob'."]
+
+
+@pytest.mark.parametrize("schema", [{"$ref": "#"}, {"anyOf": [{"$ref": "#"}]}])
+def test_a_schema_that_leads_nowhere_is_said_before_the_model_is_asked(schema: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="without end"):
+        validator(schema)

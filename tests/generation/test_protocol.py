@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from folioscope.domain import DraftSegment, Quote
+from generation import protocol
 from generation.protocol import LONGEST_MARK, Reply
 
 
@@ -179,3 +180,21 @@ def test_marks_take_nothing_from_the_text(texts: list[str]) -> None:
     text, segments = read("".join(f"{one} [[1: quoted]]" for one in texts))
     assert letters(text) == letters("".join(texts))
     assert sum(len(one.quotes) for one in segments) == len(texts)
+
+
+@pytest.mark.parametrize("end", ["", '"}]}', '", "quotes": []}]}'])
+def test_an_element_is_decoded_once_however_it_is_cut(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To try at each piece takes minutes for a long text with quotation marks."""
+    tries = 0
+
+    def counted(raw: str) -> tuple[object, int]:
+        nonlocal tries
+        tries += 1
+        return decoded(raw)
+
+    decoded = protocol._decoded
+    monkeypatch.setattr(protocol, "_decoded", counted)
+    reply = Reply()
+    for letter in '{"segments": [{"text": "' + 'a \\"b\\" {c} ' * 100 + end:
+        reply.feed(letter)
+    assert tries <= 1
