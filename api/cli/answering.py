@@ -30,8 +30,11 @@ Cache = Annotated[
 ]
 
 
-def open_answer_model(library: Library, quiet: bool = True) -> AnswerModel:
-    """The configured answering model with what it borrows from retrieval; says which vendor ``auto`` has come to."""
+def open_answer_model(library: Library, quiet: bool, *, dry: bool = False) -> AnswerModel:
+    """The configured answering model with what it borrows from retrieval; says which vendor ``auto`` has come to.
+
+    ``dry``: as in `generation.open_model`.
+    """
     from generation import Cached, Reader, choose, open_model
     from retrieval import analyzer
 
@@ -40,7 +43,7 @@ def open_answer_model(library: Library, quiet: bool = True) -> AnswerModel:
         choice = choose(settings)
         if choice.spec != "extractive":  # pages will leave this machine
             say(f"model: {choice.spec}, {choice.reason}")
-    model = open_model(settings.model, settings, analyzer=analyzer(), encoder=library.text_encoder())
+    model = open_model(settings.model, settings, analyzer=analyzer(), encoder=library.text_encoder(), dry=dry)
     if settings.cache_answers and isinstance(model, Reader):
         return Cached(model, library.folder / "answers.sqlite")
     return model

@@ -183,7 +183,7 @@ def ask(
         among = take_in(files, collection, data_dir, password, quiet)
     with open_library(data_dir, top_k=top_k, model=model, cache_answers=cache) as library:
         retriever = library.retriever(collection)
-        reader = open_answer_model(library, quiet)
+        reader = open_answer_model(library, quiet, dry=dry_run)
         asked: dict[str, Any] = {
             "k": library.settings.top_k,
             "where": among or _where(library, collection, document, meta),

@@ -42,7 +42,11 @@ VENDORS = {
 KNOWN = ["auto", "extractive", *(f"{vendor}:<model>" for vendor in VENDORS)]
 """What `open_model` opens."""
 
-KEYLESS = "`extractive` needs no key, no download and no network; `ollama:<model>` and `transformers:<model>` no key."
+
+KEYLESS = (
+    "Without a key: `ollama:<model>` and `transformers:<model>`, models on this machine, and for `ask` and `chat` "
+    "`extractive`, which quotes the sentences that answer."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,29 +90,38 @@ def _installed(package: str) -> bool:
         return False
 
 
-def open_vision_model(spec: str, settings: Settings) -> VisionModel:
+def open_vision_model(spec: str, settings: Settings, *, dry: bool = False) -> VisionModel:
     """The vision-language model that ``spec`` names; ``auto`` as `choose` says.
 
-    Raises `ModelUnavailable`: an unknown vendor, no key, no package, or ``extractive``, which sees nothing.
+    ``dry``: it will not be asked (see `preview`), so a vendor's key and package may be missing. Raises
+    `ModelUnavailable`: an unknown vendor, no key, no package, or ``extractive``, which sees nothing.
     """
+    named = spec
     if spec == "auto":
         spec = _chosen(settings)
     if spec == "extractive":
         raise ModelUnavailable(
-            "This needs a vision-language model, and none is configured.",
+            "This needs a vision-language model, and none is configured."
+            if named == "auto"
+            else "This needs a vision-language model, and `extractive` is none: it reads words alone.",
             hint="Name one with --model, such as `ollama:<model>` on this machine, or set ANTHROPIC_API_KEY, "
             "OPENAI_API_KEY or GEMINI_API_KEY and install the extra of that name.",
         )
     vendor, model = _parse(spec)
     module = importlib.import_module(f"generation.models.{vendor}")
-    return cast("VisionModel", getattr(module, VENDORS[vendor].name)(model, settings))
+    opened = getattr(module, VENDORS[vendor].name)(model, settings)
+    if VENDORS[vendor].keys and not dry:
+        opened.check()
+    return cast("VisionModel", opened)
 
 
-def open_model(spec: str, settings: Settings, *, analyzer: Analyzer, encoder: TextEncoder | None = None) -> AnswerModel:
+def open_model(
+    spec: str, settings: Settings, *, analyzer: Analyzer, encoder: TextEncoder | None = None, dry: bool = False
+) -> AnswerModel:
     """The answering model that ``spec`` names, one of `KNOWN`; ``auto`` as `choose` says.
 
     The extractive model compares words through ``analyzer`` and, where given, meanings through ``encoder``; the others
-    read the pages' images. Raises `ModelUnavailable` as `open_vision_model` does.
+    read the pages' images. ``dry`` and what is raised: see `open_vision_model`.
     """
     if spec == "auto":
         spec = _chosen(settings)
@@ -116,7 +129,7 @@ def open_model(spec: str, settings: Settings, *, analyzer: Analyzer, encoder: Te
         from generation.models.extractive import Extractive
 
         return Extractive(analyzer, encoder)
-    model = open_vision_model(spec, settings)
+    model = open_vision_model(spec, settings, dry=dry)
     from generation.reader import Reader
 
     return Reader(model, settings)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from functools import cached_property
 from typing import Any, Literal
+
+from pydantic import SecretStr
 
 from folioscope.domain import Finish, Picture, PictureLimits, Prompt
 from folioscope.settings import Settings
@@ -47,17 +50,27 @@ STATUS_OF_EVENT = {
 
 
 class Anthropic:
-    """Implements `folioscope.ports.VisionModel`. Raises `ModelUnavailable` without the package or a key."""
+    """Implements `folioscope.ports.VisionModel`."""
 
     def __init__(self, model: str, settings: Settings) -> None:
         self.name = f"anthropic:{model}"
         self.limits = LIMITS
         self.structured = True
         self._model = model
-        self._key = key_in("ANTHROPIC_API_KEY", extra="anthropic")
-        self._sdk = imported("anthropic", "anthropic")
         self._url = settings.anthropic_url or None
         self._patience = Patience.of(settings)
+
+    @cached_property
+    def _key(self) -> SecretStr:
+        return key_in("ANTHROPIC_API_KEY", extra="anthropic")
+
+    @cached_property
+    def _sdk(self) -> Any:
+        return imported("anthropic", "anthropic")
+
+    def check(self) -> None:
+        """Raises `ModelUnavailable` without the package or a key."""
+        _ = self._key, self._sdk
 
     def generate(self, prompt: Prompt) -> AsyncIterator[str | Finish]:
         """See the port."""

@@ -37,6 +37,7 @@ from folioscope.errors import (
     PromptTooLong,
 )
 from folioscope.settings import Settings
+from generation.models import KEYLESS
 
 THINKING_TOKENS = 16_384
 """Models of today think before they write, and their limit on tokens counts the thoughts: this much is added to it."""
@@ -235,7 +236,7 @@ def imported(package: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         raise ModelUnavailable(
             f"Models of {extra} need a package that is not installed ({error.name}).",
-            hint=f"pip install 'folioscope[{extra}]'. `--model extractive` needs nothing.",
+            hint=f"pip install 'folioscope[{extra}]'. {KEYLESS}",
         ) from None
 
 
@@ -246,6 +247,5 @@ def key_in(*names: str, extra: str) -> SecretStr:
             return SecretStr(key)
     raise ModelUnavailable(
         f"There is no key for {extra}: the variable {names[0]} is empty.",
-        hint=f"Set {names[0]}, and pip install 'folioscope[{extra}]'. Without any key: `ollama:<model>`, a model on "
-        "this machine, or `extractive`, which quotes the sentences that answer.",
+        hint=f"Set {names[0]}, and pip install 'folioscope[{extra}]'. {KEYLESS}",
     )

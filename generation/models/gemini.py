@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
+from functools import cached_property
 from typing import Any, Literal
 
 import httpx2
+from pydantic import SecretStr
 
 from folioscope.domain import Finish, Picture, PictureLimits, Prompt
 from folioscope.settings import Settings
@@ -47,17 +49,27 @@ _DELAY = re.compile(r"'retryDelay': '([\d.]+)s'")
 
 
 class Gemini:
-    """Implements `folioscope.ports.VisionModel`. Raises `ModelUnavailable` without the package or a key."""
+    """Implements `folioscope.ports.VisionModel`."""
 
     def __init__(self, model: str, settings: Settings) -> None:
         self.name = f"gemini:{model}"
         self.limits = LIMITS
         self.structured = True
         self._model = model
-        self._key = key_in("GEMINI_API_KEY", "GOOGLE_API_KEY", extra="gemini")
-        self._sdk = imported("google.genai", "gemini")
         self._url = settings.gemini_url or None
         self._patience = Patience.of(settings)
+
+    @cached_property
+    def _key(self) -> SecretStr:
+        return key_in("GEMINI_API_KEY", "GOOGLE_API_KEY", extra="gemini")
+
+    @cached_property
+    def _sdk(self) -> Any:
+        return imported("google.genai", "gemini")
+
+    def check(self) -> None:
+        """Raises `ModelUnavailable` without the package or a key."""
+        _ = self._key, self._sdk
 
     def generate(self, prompt: Prompt) -> AsyncIterator[str | Finish]:
         """See the port."""

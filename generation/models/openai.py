@@ -7,9 +7,9 @@ output is ``response_format``; a server without it is told of the schema in word
 from __future__ import annotations
 
 import base64
-import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import SecretStr
@@ -28,6 +28,7 @@ from generation.models.calling import (
     reply,
     retry_after,
 )
+from generation.schemas import in_words
 
 OFFICIAL = "api.openai.com"
 
@@ -39,9 +40,7 @@ REASONS: dict[str, Literal["stop", "length", "refusal"]] = {"length": "length", 
 
 
 class OpenAI:
-    """Implements `folioscope.ports.VisionModel`. Raises `ModelUnavailable` without the package, or without a key where
-    the server is OpenAI's.
-    """
+    """Implements `folioscope.ports.VisionModel`."""
 
     def __init__(self, model: str, settings: Settings) -> None:
         self.name = f"openai:{model}"
@@ -51,12 +50,22 @@ class OpenAI:
         self._url = settings.openai_url or os.environ.get("OPENAI_BASE_URL") or f"https://{OFFICIAL}/v1"
         host = self._url.partition("://")[2].partition("/")[0].partition(":")[0]
         self._official = f".{host}".endswith(f".{OFFICIAL}")  # or a region of it
-        # The SDK insists on a key; a server that wants none looks at none.
-        self._key = SecretStr(os.environ.get("OPENAI_API_KEY", "").strip() or "none")
-        if self._official:
-            self._key = key_in("OPENAI_API_KEY", extra="openai")
-        self._sdk = imported("openai", "openai")
         self._patience = Patience.of(settings)
+
+    @cached_property
+    def _key(self) -> SecretStr:
+        if self._official:
+            return key_in("OPENAI_API_KEY", extra="openai")
+        # The SDK insists on a key; a server that wants none looks at none.
+        return SecretStr(os.environ.get("OPENAI_API_KEY", "").strip() or "none")
+
+    @cached_property
+    def _sdk(self) -> Any:
+        return imported("openai", "openai")
+
+    def check(self) -> None:
+        """Raises `ModelUnavailable` without the package, or without a key where the server is OpenAI's."""
+        _ = self._key, self._sdk
 
     def generate(self, prompt: Prompt) -> AsyncIterator[str | Finish]:
         """See the port."""
@@ -108,11 +117,6 @@ class OpenAI:
         said = [{"role": "system", "content": system}] if system else []
         request["messages"] = [*said, *history, {"role": "user", "content": list(_parts(prompt))}]
         return request
-
-
-def in_words(schema: Mapping[str, Any]) -> str:
-    """What a model that can't be held to a schema is told."""
-    return f"Reply with one JSON value that is valid against this JSON Schema, and nothing else:\n{json.dumps(schema)}"
 
 
 def enforceable(schema: object) -> bool:

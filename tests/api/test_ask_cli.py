@@ -151,6 +151,15 @@ def test_a_dry_run_calls_nobody(run: Run, vendors: Vendors) -> None:
     assert "Nothing would be sent" in run("ask", QUESTION, "--dry-run", "--model", "extractive").stdout
 
 
+@pytest.mark.parametrize("model", ["anthropic:claude-sonnet-5-5", "openai:gpt-6.1-terra", "gemini:gemini-3.8-flash"])
+def test_a_dry_run_needs_no_key(run: Run, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "FOLIOSCOPE_OPENAI_URL"):
+        monkeypatch.delenv(name, raising=False)
+    shown = json.loads(run("ask", QUESTION, "--dry-run", "--json", "--model", model).stdout)
+    assert shown["images"] == len(shown["pages"])
+    assert "_API_KEY" in run("ask", QUESTION, "--model", model, code=5).stderr
+
+
 def test_the_cache_answers_the_second_time(run: Run, vendors: Vendors) -> None:
     run("ask", QUESTION, "--cache")
     done = run("ask", QUESTION, "--cache", "--stream")
