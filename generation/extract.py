@@ -209,8 +209,8 @@ def _cited(reading: Reading, merged: Merged) -> dict[str, int]:
         if not any(_is_in(entry.field, path) for path in values):
             reading.warnings.append(f"Evidence for {entry.field}, which is not in the data, was dropped.")
             continue
-        number = reading.evidence.cite(entry.page, entry.quote)
-        if number is not None and not reading.evidence.is_found(fields.get(entry.field)):
+        number, known = reading.evidence.cite(entry.as_quote()), fields.get(entry.field)
+        if number and not (known and reading.evidence.is_verified(known)):
             fields[entry.field] = number
     for path, number in fields.items():
         reading.warnings += _other_number(path, values.get(path), reading.evidence.citations[number - 1].quote)

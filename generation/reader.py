@@ -11,6 +11,7 @@ from folioscope.errors import FolioscopeError, ModelError, PromptTooLong
 from folioscope.ports import VisionModel
 from folioscope.settings import Settings
 from generation import conversation
+from generation.evidence import page_name
 from generation.pictures import picture
 from generation.prompt import prompt
 from generation.protocol import Piece, Reply
@@ -95,7 +96,7 @@ class Reader:
                 image = await asyncio.to_thread(page.image, limits.long_edge)
                 kept = await asyncio.to_thread(picture, image, limits)
         except FolioscopeError as error:
-            return f"{page.document.filename}, page {page.page} could not be shown to the model: {error}"
+            return f"{page_name(page)} could not be shown to the model: {error}"
         self._kept[key] = kept  # the last one of all
         while len(self._kept) > KEPT_PICTURES:
             self._kept.pop(next(iter(self._kept)))

@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from folioscope.domain import Citation, GivenPage, Picture
+from folioscope.domain import Citation, GivenPage, Picture, Quote
 from folioscope.errors import DocumentError, ModelError, NotFoundError, PromptTooLong, QueryError, ReplyCut
 from folioscope.ports import VisionModel
 from generation.asking import Asking, Reply
-from generation.evidence import Evidence
+from generation.evidence import Evidence, page_name
 from generation.pictures import picture
 from generation.prompt import title, words_of
 
@@ -34,6 +34,9 @@ NOTES_CHARACTERS = 60_000
 
 LEAST_NOTES = 2_000
 
+NEIGHBOURS = 3
+"""How many pages before and after the one that a quote names are looked at as well."""
+
 NOTE_CHARACTERS = 600
 """Of a note, and of its quote."""
 
@@ -49,10 +52,14 @@ M = TypeVar("M", bound=Reply)
 
 
 class Quoted(Reply):
-    """Words on a page."""
+    """Words on a page, which counts from 1."""
 
     page: int
     quote: str
+
+    def as_quote(self) -> Quote:
+        """To be looked up."""
+        return Quote(self.quote, self.page - 1)
 
 
 class Claim(Reply):
@@ -101,7 +108,7 @@ class Reading(Asking):
             )
         super().__init__(model, SYSTEM)
         self.pages = pages
-        self.evidence = Evidence(pages)
+        self.evidence = Evidence(pages, reach=NEIGHBOURS)
         self.warnings: list[str] = []
         self.at_once = max(1, min(PAGES_AT_ONCE, model.limits.max_pictures))
         self._page_words = page_words
@@ -130,7 +137,7 @@ class Reading(Asking):
         try:
             return page.image and picture(page.image(self.model.limits.long_edge), self.model.limits)
         except (DocumentError, NotFoundError) as error:
-            self.warnings.append(f"{_place(page)} could not be shown to the model: {error}")
+            self.warnings.append(f"{page_name(page)} could not be shown to the model: {error}")
             return None
 
     async def in_batches(self, work: Callable[[range], Awaitable[T]]) -> list[T]:
@@ -148,7 +155,7 @@ class Reading(Asking):
             except (PromptTooLong, ReplyCut) as error:
                 if len(places) == 1:
                     refused.append(error)
-                    self.warnings.append(f"{_place(self.pages[places[0]])} was left out: {error.message}")
+                    self.warnings.append(f"{page_name(self.pages[places[0]])} was left out: {error.message}")
                     return []
             middle = len(places) // 2
             return [*await one(places[:middle]), *await one(places[middle:])]
@@ -218,7 +225,7 @@ class Reading(Asking):
 
     def cited(self, evidence: Sequence[Quoted]) -> tuple[int, ...]:
         """The numbers of the citations for these quotes, each once."""
-        numbers = [number for each in evidence if (number := self.evidence.cite(each.page, each.quote)) is not None]
+        numbers = [number for each in evidence if (number := self.evidence.cite(each.as_quote()))]
         return tuple(dict.fromkeys(numbers))
 
     def told(self) -> dict[str, Any]:
@@ -229,10 +236,6 @@ class Reading(Asking):
             "usage": dict(self.usage),
             "warnings": (*self.warnings, *self.evidence.warnings),
         }
-
-
-def _place(page: GivenPage) -> str:
-    return f"{page.document.filename}, page {page.page}"
 
 
 def _listed(notes: Sequence[Note]) -> str:

@@ -40,7 +40,7 @@ def test_a_summary_with_its_pages() -> None:
     assert found.text == "The harbour earned 35 crowns. Cranes came. It is a fine harbour."
     assert [segment.citations for segment in found.segments] == [(1,), (2,), ()]
     assert [(each.page, each.quote_status) for each in found.citations] == [(1, "exact"), (2, "exact")]
-    assert found.warnings == ("A quote names page 7 of 2: dropped.",)
+    assert found.warnings == ("A quote names page 7 of 2 given: dropped.",)
     assert pictures_of(model.asked[0].parts) == 2
 
 

@@ -158,11 +158,21 @@ def test_invented_quotes_carry_nothing() -> None:
 
 
 def test_a_quote_on_the_next_page_is_cited_there() -> None:
-    evidence = [carried("/number", 2, "Invoice 4711"), carried("total", 2, "within thirty days")]
+    evidence = [carried("/number", 2, "Invoice 4711 of Kiln"), carried("total", 2, "within thirty days")]
     found = extract(Told(lambda _: {**GOOD, "evidence": evidence}), document(*INVOICE), SCHEMA)
     moved = found.citations[found.fields["/number"] - 1]
     assert (moved.page, moved.moved, moved.quote_status) == (1, True, "exact")
-    assert found.warnings == ("The number 1577.5 at /total does not stand in its quote: “within thirty days”.",)
+    assert found.warnings == (
+        "The number 1577.5 at /total does not stand in its quote: “within thirty days”.",
+        "A quote from report.pdf, page 2 stands on report.pdf, page 1: cited there.",
+    )
+
+
+def test_a_few_letters_are_not_looked_for_on_the_next_page() -> None:
+    evidence = [carried("/number", 2, "4711"), carried("/total", 2, "1,577.50")]
+    found = extract(Told(lambda _: {**GOOD, "evidence": evidence}), document(*INVOICE), SCHEMA)
+    assert found.unsupported == ("/number",)
+    assert [(each.page, each.quote_status) for each in found.citations] == [(2, "unverified"), (2, "exact")]
 
 
 @pytest.mark.parametrize(
