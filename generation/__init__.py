@@ -1,6 +1,6 @@
 """Reading pages: answers from those that were found, fields and summaries of whole documents, every quote checked."""
 
-from generation.answer import Event, answer, stream, to_json
+from generation.answer import Event, answer, stream
 from generation.cache import Cached
 from generation.citations import Match, verify
 from generation.classify import Classification, classify, classify_async
@@ -10,6 +10,7 @@ from generation.extract import Extraction, extract, extract_async
 from generation.highlight import draw, save
 from generation.look import Look, look, look_async
 from generation.models import Choice, choose, open_model, open_vision_model
+from generation.plain import to_json
 from generation.preview import Preview, preview
 from generation.reader import Reader
 from generation.summarize import Summary, summarize, summarize_async

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import Any
 
 from folioscope.domain import (
     Answer,
@@ -24,7 +23,6 @@ from folioscope.errors import QueryError
 from folioscope.ports import AnswerModel, PageImages, Searcher
 from generation import conversation
 from generation.check import Check
-from generation.plain import plain_citation
 from generation.running import closing, run
 
 MAX_QUESTION = 10_000
@@ -137,29 +135,3 @@ def given(
         GivenPage(hit.document, hit.page, words[hit.key], hit.score, partial(images.image, hit.key) if images else None)
         for hit in hits
     ]
-
-
-def to_json(answer: Answer) -> dict[str, Any]:
-    """The answer as plain JSON values; boxes as [x0, y0, x1, y1]."""
-    return {
-        "question": answer.question,
-        "query": answer.query,
-        "status": answer.status,
-        "text": answer.text,
-        "segments": [{"text": segment.text, "citations": list(segment.citations)} for segment in answer.segments],
-        "citations": [plain_citation(citation) for citation in answer.citations],
-        "pages_used": [
-            {
-                "rank": hit.rank,
-                "document": {"id": hit.document.id, "filename": hit.document.filename},
-                "page": hit.page,
-                "score": hit.score,
-            }
-            for hit in answer.pages_used
-        ],
-        "confidence": answer.confidence,
-        "usage": dict(answer.usage),
-        "warnings": list(answer.warnings),
-        "model": answer.model,
-        "took_ms": round(answer.took_ms, 1),
-    }

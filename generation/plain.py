@@ -1,4 +1,4 @@
-"""Results as plain JSON values: what a model read, with its citations, as the interfaces show it."""
+"""Results as plain JSON values: answers and what was read of whole documents, in one shape for every interface."""
 
 from __future__ import annotations
 
@@ -6,25 +6,38 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from folioscope.domain import Box, Citation
+from folioscope.domain import Answer, Box, Citation, DocumentRef, PageHit
 
 
-def plain(value: Any) -> Any:
-    """Dataclasses as objects of their fields, citations as `plain_citation` has them, tuples as lists."""
-    if isinstance(value, Citation):
-        return plain_citation(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {entry.name: plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {key: plain(each) for key, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, tuple | list) else value
+def to_json(result: Any) -> Any:
+    """A result of this package, such as an `Answer` or a `Summary`, as plain JSON values.
+
+    Dataclasses become objects of their fields, documents their id and name, boxes [x0, y0, x1, y1]; an answer has its
+    whole ``text`` as well.
+    """
+    if isinstance(result, Citation):
+        return _citation(result)
+    if isinstance(result, PageHit):
+        return {"rank": result.rank, "document": to_json(result.document), "page": result.page, "score": result.score}
+    if isinstance(result, DocumentRef):
+        return {"id": result.id, "filename": result.filename}
+    if isinstance(result, Answer):
+        return {**_fields(result), "text": result.text, "took_ms": round(result.took_ms, 1)}
+    if dataclasses.is_dataclass(result):
+        return _fields(result)
+    if isinstance(result, Mapping):
+        return {key: to_json(each) for key, each in result.items()}
+    return [to_json(each) for each in result] if isinstance(result, tuple | list) else result
 
 
-def plain_citation(citation: Citation) -> dict[str, Any]:
-    """Boxes as [x0, y0, x1, y1]."""
+def _fields(result: Any) -> dict[str, Any]:
+    return {entry.name: to_json(getattr(result, entry.name)) for entry in dataclasses.fields(result)}
+
+
+def _citation(citation: Citation) -> dict[str, Any]:
     return {
         "index": citation.index,
-        "document": {"id": citation.document.id, "filename": citation.document.filename},
+        "document": to_json(citation.document),
         "page": citation.page,
         "quote": citation.quote,
         "quote_status": citation.quote_status,

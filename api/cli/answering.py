@@ -1,9 +1,9 @@
-"""How an answer is shown to people: all at once or while it comes."""
+"""The models that commands ask, and how what they say is shown to people: all at once or while it comes."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +12,11 @@ from api.cli import output
 from api.cli.output import say
 
 if TYPE_CHECKING:
-    from folioscope.domain import Answer, Segment
-    from folioscope.ports import AnswerModel
-    from generation import Event, Preview
+    from folioscope.domain import Answer, Citation, Segment
+    from folioscope.ports import AnswerModel, VisionModel
+    from folioscope.settings import Settings
+    from generation import Event, Look, Preview
+    from generation.reading import Read
     from ingest import Library
 
 ModelName = Annotated[
@@ -35,18 +37,32 @@ def open_answer_model(library: Library, quiet: bool, *, dry: bool = False) -> An
 
     ``dry``: as in `generation.open_model`.
     """
-    from generation import Cached, Reader, choose, open_model
+    from generation import Cached, Reader, open_model
     from retrieval import analyzer
 
     settings = library.settings
-    if settings.model == "auto" and not quiet:
-        choice = choose(settings)
-        if choice.spec != "extractive":  # pages will leave this machine
-            say(f"model: {choice.spec}, {choice.reason}")
+    _announce(settings, quiet)
     model = open_model(settings.model, settings, analyzer=analyzer(), encoder=library.text_encoder(), dry=dry)
     if settings.cache_answers and isinstance(model, Reader):
         return Cached(model, library.folder / "answers.sqlite")
     return model
+
+
+def open_reading_model(settings: Settings, quiet: bool) -> VisionModel:
+    """The configured vision-language model; says which vendor ``auto`` has come to."""
+    from generation import open_vision_model
+
+    _announce(settings, quiet)
+    return open_vision_model(settings.model, settings)
+
+
+def _announce(settings: Settings, quiet: bool) -> None:
+    from generation import choose
+
+    if settings.model == "auto" and not quiet:
+        choice = choose(settings)
+        if choice.spec != "extractive":  # pages will leave this machine
+            say(f"model: {choice.spec}, {choice.reason}")
 
 
 async def told(question: str, events: AsyncIterator[Event], show_pages: bool, text: bool) -> Answer:
@@ -68,7 +84,7 @@ async def told(question: str, events: AsyncIterator[Event], show_pages: bool, te
         elif isinstance(event, str) and text:
             output.piece(event)
         elif isinstance(event, Segment) and text:
-            output.piece(f" {_marks(event)}")
+            output.piece(f" {marks(event)}")
     raise AssertionError("a stream ends with its answer or an error")
 
 
@@ -84,12 +100,24 @@ def show(found: Answer, quiet: bool, streamed: bool = False) -> None:
         if found.citations:
             output.text()
         for citation in found.citations:
-            where = f"{citation.document.filename}, page {citation.page}"
-            output.text(f"[{citation.index}] {where} ({citation.quote_status}): “{citation.quote.strip()}”")
+            show_citation(citation)
+    show_end(found, quiet, f"; {found.took_ms:.0f} ms")
+
+
+def show_citation(citation: Citation, indent: str = "") -> None:
+    """Where it stands, and how sure that is."""
+    where = f"{citation.document.filename}, page {citation.page}"
+    output.text(f"{indent}[{citation.index}] {where} ({citation.quote_status}): “{citation.quote.strip()}”")
+
+
+def show_end(found: Answer | Read | Look, quiet: bool, took: str = "") -> None:
+    """On stderr: the warnings, and who was asked at what cost."""
     for warning in found.warnings:
         say(f"note: {warning}")
     if not quiet:
-        say(f"model: {found.model}; {found.took_ms:.0f} ms{used(found.usage)}")
+        names = [name for name in ("input_tokens", "output_tokens") if name in found.usage]
+        counts = ", ".join(f"{found.usage[name]:,} {name.replace('_', ' ')}" for name in names)
+        say(f"model: {found.model}{took}" + (f"; {counts}" if counts else ""))
 
 
 def _show_segments(found: Answer) -> None:
@@ -97,19 +125,12 @@ def _show_segments(found: Answer) -> None:
         *lines, last = segment.text.splitlines() or [""]
         for line in lines:
             output.text(line)
-        output.text(f"{last} {_marks(segment)}")
+        output.text(f"{last} {marks(segment)}")
 
 
-def _marks(segment: Segment) -> str:
+def marks(segment: Segment) -> str:
+    """The numbers of its citations."""
     return "".join(f"[{number}]" for number in segment.citations) or "[unsupported]"
-
-
-def used(usage: Mapping[str, int]) -> str:
-    """The tokens, for people; nothing where there are none."""
-    counts = [
-        f"{usage[name]:,} {name.replace('_', ' ')}" for name in ("input_tokens", "output_tokens") if name in usage
-    ]
-    return "; " + ", ".join(counts) if counts else ""
 
 
 def _show_nothing_found(found: Answer, shown: bool) -> None:
@@ -126,21 +147,13 @@ def _show_nothing_found(found: Answer, shown: bool) -> None:
 
 def show_preview(shown: Preview, as_json: bool) -> None:
     """What would be sent."""
-    pages = [{"document": hit.document.filename, "page": hit.page} for hit in shown.pages]
+    from generation import to_json
+
     if as_json:
-        output.json_document(
-            {
-                "model": shown.model,
-                "pages": pages,
-                "images": shown.images,
-                "image_bytes": shown.image_bytes,
-                "input_tokens": shown.input_tokens,
-                "notes": list(shown.notes),
-            }
-        )
+        output.json_document(to_json(shown))
         return
-    for page in pages:
-        output.text(f"{page['document']}, page {page['page']}")
+    for hit in shown.pages:
+        output.text(f"{hit.document.filename}, page {hit.page}")
     if shown.input_tokens:
         output.text(f"{shown.images} images, {shown.image_bytes:,} bytes; about {shown.input_tokens:,} tokens in")
     else:

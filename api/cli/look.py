@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from api.cli import output
-from api.cli.answering import ModelName, used
+from api.cli.answering import ModelName, open_reading_model, show_end
 from api.cli.exits import SOME_FAILED
 from api.cli.options import AsJson, Pages, Password, Quiet, numbers_of
 from api.cli.output import say
-from api.cli.reading import vision_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +50,7 @@ def look(
     from ingest.sandbox import Limits, Ocr, Sandbox
 
     settings = load_settings({"model": model})
-    reader = vision_model(settings, quiet)
+    reader = open_reading_model(settings, quiet)
     found = discover(files).files
     with Sandbox(Limits.from_settings(settings), Ocr("off"), workers=1) as sandbox:
         looking = _Looking(sandbox, reader, pages, password, as_json, quiet)
@@ -111,17 +110,14 @@ class _Looking:
                 yield number, opened.render(number, self._reader.limits.long_edge)
 
     def _show(self, found: Look, places: list[tuple[Path, int]]) -> None:
-        from generation.plain import plain
+        from generation import to_json
 
         if self._as_json:
             images = [{"file": str(path), "filename": path.name, "page": page} for path, page in places]
-            output.line({"images": images, **plain(found)})
+            output.line({"images": images, **to_json(found)})
             return
         output.text("; ".join(f"{path.name}, page {page}" for path, page in places))
         told = found.text if found.data is None else json.dumps(found.data, ensure_ascii=False, indent=2)
         for line in told.splitlines():
             output.text(f"  {line}")
-        for warning in found.warnings:
-            say(f"note: {warning}")
-        if not self._quiet:
-            say(f"model: {found.model}{used(found.usage)}")
+        show_end(found, self._quiet)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli import output
-from api.cli.answering import ModelName, used
+from api.cli.answering import ModelName, marks, open_reading_model, show_citation, show_end
 from api.cli.ask import FILES, take_in
 from api.cli.exits import SOME_FAILED
 from api.cli.options import (
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import folioscope.domain as domain
     from api.pages import DocumentPages
     from folioscope.ports import VisionModel
-    from folioscope.settings import Settings
     from generation import Comparison, Extraction
     from generation.reading import Read
     from ingest import Library
@@ -40,7 +39,7 @@ FilesToRead = Annotated[
     list[Path] | None,
     typer.Argument(metavar="FILE", help="Read these, kept in the collection 'files'; else the collection's documents."),
 ]
-Work = Callable[["VisionModel", "DocumentPages", bool], Awaitable["Read"]]
+Work = Callable[["VisionModel", "DocumentPages", bool], "Read"]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -66,20 +65,20 @@ def extract(
     quiet: Quiet = False,
 ) -> None:
     """Extract fields from documents, each with the quote that it was taken from; --json: a line for each document."""
-    from generation import extract_async
+    from generation import extract as extract_pages
     from generation.schemas import read_schema
 
     wanted = read_schema(schema)
     invalid: list[str] = []
 
-    async def work(reader: VisionModel, pages: DocumentPages, words: bool) -> Extraction:
-        found = await extract_async(reader, pages, wanted, page_words=words)
+    def work(reader: VisionModel, pages: DocumentPages, words: bool) -> Extraction:
+        found = extract_pages(reader, pages, wanted, page_words=words)
         if found.problems:
             invalid.append(pages[0].document.filename)
         return found
 
-    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (library, documents):
-        _each(library, documents, work, _show_fields, as_json, quiet)
+    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (library, documents, reader):
+        _each(library, documents, reader, work, _show_fields, as_json, quiet)
     if invalid:
         say(f"{', '.join(invalid)}: what was found does not conform to the schema")
         raise typer.Exit(SOME_FAILED)
@@ -97,13 +96,13 @@ def summarize(
     quiet: Quiet = False,
 ) -> None:
     """Summarize documents, every statement with its pages; --json: a line for each document."""
-    from generation import summarize_async
+    from generation import summarize as summarize_pages
 
-    async def work(reader: VisionModel, pages: DocumentPages, words: bool) -> Read:
-        return await summarize_async(reader, pages, page_words=words)
+    def work(reader: VisionModel, pages: DocumentPages, words: bool) -> Read:
+        return summarize_pages(reader, pages, page_words=words)
 
-    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (library, documents):
-        _each(library, documents, work, _show_segments, as_json, quiet)
+    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (library, documents, reader):
+        _each(library, documents, reader, work, _show_segments, as_json, quiet)
 
 
 def classify(
@@ -119,13 +118,13 @@ def classify(
     quiet: Quiet = False,
 ) -> None:
     """Say which of some labels fits each document, and what shows it; --json: a line for each document."""
-    from generation import classify_async
+    from generation import classify as classify_pages
 
-    async def work(reader: VisionModel, pages: DocumentPages, words: bool) -> Read:
-        return await classify_async(reader, pages, labels, page_words=words)
+    def work(reader: VisionModel, pages: DocumentPages, words: bool) -> Read:
+        return classify_pages(reader, pages, labels, page_words=words)
 
-    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (library, documents):
-        _each(library, documents, work, _show_label, as_json, quiet)
+    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (library, documents, reader):
+        _each(library, documents, reader, work, _show_label, as_json, quiet)
 
 
 def compare(
@@ -146,32 +145,23 @@ def compare(
 ) -> None:
     """Compare two documents, or pages of them: what both say, and where they differ."""
     from api.pages import DocumentPages
+    from folioscope.settings import load_settings
     from generation import compare as compare_pages
-    from generation.plain import plain
+    from generation import to_json
 
+    reader = open_reading_model(load_settings({"data_dir": data_dir, "model": model}), quiet)
     taken = {name: _taken(name, collection, data_dir, password, quiet) for name in (first, second)}
-    with open_library(data_dir, model=model) as library:
-        reader = vision_model(library.settings, quiet)
+    with open_library(data_dir) as library:
         sides = []
         for name, only in ((first, first_pages), (second, second_pages)):
             document = library.document(*taken[name])
             sides.append(DocumentPages(library, document, numbers_of(only, document.pages)))
         found = compare_pages(reader, *sides, page_words=library.settings.page_words)
         if as_json:
-            output.json_document(plain(found))
+            output.json_document(to_json(found))
         else:
             _show_comparison(found)
-            _show_notes(found, quiet)
-
-
-def vision_model(settings: Settings, quiet: bool) -> VisionModel:
-    """The configured model; says what ``auto`` has come to."""
-    from generation import choose, open_vision_model
-
-    model = open_vision_model(settings.model, settings)
-    if settings.model == "auto" and not quiet:
-        say(f"model: {model.name}, {choose(settings).reason}")
-    return model
+            _show_end(found, quiet)
 
 
 @contextmanager
@@ -184,18 +174,22 @@ def chosen(
     data_dir: Path | None,
     password: str | None,
     quiet: bool,
-) -> Iterator[tuple[Library, Sequence[domain.Document]]]:
-    """The library, and the documents to read: of the files, or those that names and tags choose of a collection."""
+) -> Iterator[tuple[Library, Sequence[domain.Document], VisionModel]]:
+    """The library, the documents to read, of the files or those that names and tags choose of a collection, and who
+    reads them: looked for first, so that no file is taken in for nobody.
+    """
     from folioscope.errors import NotFoundError
+    from folioscope.settings import load_settings
 
     if files and (names or meta):
         raise typer.BadParameter("--document and --meta choose from a collection; files are read themselves")
     wanted = parse_meta(meta)
+    reader = open_reading_model(load_settings({"data_dir": data_dir, "model": model}), quiet)
     ids = None
     if files:
         collection = collection or FILES
         ids = take_in(files, collection, data_dir, password, quiet).documents
-    with open_library(data_dir, model=model) as library:
+    with open_library(data_dir) as library:
         if names:
             ids = frozenset(library.document(name, collection).id for name in names)
         documents = [
@@ -207,7 +201,7 @@ def chosen(
         ]
         if not documents:
             raise NotFoundError("There is no document to read.", hint="`folioscope docs ls` lists what there is.")
-        yield library, documents
+        yield library, documents, reader
 
 
 def _taken(
@@ -224,59 +218,43 @@ def _taken(
 def _each(
     library: Library,
     documents: Sequence[domain.Document],
+    reader: VisionModel,
     work: Work,
     show: Callable[[Any], None],
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Every document read and shown as soon as it is. One that fails is told, and the others go on."""
-    from generation.running import run
-
-    reader = vision_model(library.settings, quiet)
-
-    def shown(document: domain.Document, found: Read) -> None:
-        _show(document, found, show, as_json, quiet)
-
-    failed = run(_all(library, documents, work, reader, shown))
-    if failed:
-        say(f"{failed} of {len(documents)} documents could not be read")
-        raise typer.Exit(SOME_FAILED)
-
-
-async def _all(
-    library: Library,
-    documents: Sequence[domain.Document],
-    work: Work,
-    reader: VisionModel,
-    show: Callable[[domain.Document, Read], None],
-) -> int:
-    """How many failed; the error of a single document, and one that would meet them all, is raised."""
+    """Every document read and shown as soon as it is. One that fails is told, and the others go on; the error of a
+    single document, and one that would meet them all, is raised.
+    """
     from api.pages import DocumentPages
     from folioscope.errors import ModelAuth, ModelError, QueryError
 
     failed = 0
     for document in documents:
         try:
-            found = await work(reader, DocumentPages(library, document), library.settings.page_words)
+            found = work(reader, DocumentPages(library, document), library.settings.page_words)
         except (ModelError, QueryError) as error:
             if len(documents) == 1 or isinstance(error, ModelAuth):
                 raise
             failed += 1
             say(f"{document.filename}: {error} [{error.code}]")
         else:
-            show(document, found)
-    return failed
+            _show(document, found, show, as_json, quiet)
+    if failed:
+        say(f"{failed} of {len(documents)} documents could not be read")
+        raise typer.Exit(SOME_FAILED)
 
 
 def _show(document: domain.Document, found: Read, show: Callable[[Any], None], as_json: bool, quiet: bool) -> None:
-    from generation.plain import plain
+    from generation import to_json
 
     if as_json:
-        output.line({"document": {"id": document.id, "filename": document.filename}, **plain(found)})
+        output.line({"document": {"id": document.id, "filename": document.filename}, **to_json(found)})
         return
     output.text(document.filename)
     show(found)
-    _show_notes(found, quiet)
+    _show_end(found, quiet)
     output.text()
 
 
@@ -310,15 +288,10 @@ def _show_comparison(found: Comparison) -> None:
 
 
 def _marked(segment: domain.Segment) -> str:
-    marks = "".join(f"[{number}]" for number in segment.citations)
-    return f"{segment.text} {marks or '[unsupported]'}"
+    return f"{segment.text} {marks(segment)}"
 
 
-def _show_notes(found: Read, quiet: bool) -> None:
+def _show_end(found: Read, quiet: bool) -> None:
     for citation in found.citations:
-        where = f"{citation.document.filename}, page {citation.page}"
-        output.text(f"  [{citation.index}] {where} ({citation.quote_status}): “{citation.quote}”")
-    for warning in found.warnings:
-        say(f"note: {warning}")
-    if not quiet:
-        say(f"model: {found.model}{used(found.usage)}")
+        show_citation(citation, indent="  ")
+    show_end(found, quiet)

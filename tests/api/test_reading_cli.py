@@ -216,7 +216,9 @@ def test_schemas_that_are_none(run: Run, content: str | None, message: str, tmp_
     assert message in run("extract", "--schema", tmp_path / "bad.json", code=2).stderr
 
 
-def test_without_a_model_it_says_what_to_set(run: Run, monkeypatch: pytest.MonkeyPatch, vendors: Vendors) -> None:
+def test_without_a_model_it_says_what_to_set_and_takes_nothing_in(run: Run, vendors: Vendors, papers: Path) -> None:
+    run("summarize", papers / "a.pdf", "-c", "new", "--model", "extractive", code=5)
+    run("docs", "ls", "-c", "new", code=3)
     for command in (["summarize"], ["classify", "-l", "a", "-l", "b"], ["compare", "a.pdf", "b.pdf"]):
         shown = run(*command, "--model", "extractive", code=5)
         assert "ollama:<model>" in shown.stderr
