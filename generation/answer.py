@@ -47,8 +47,10 @@ async def stream(
 ) -> AsyncIterator[Event]:
     """Answer ``question`` from the ``k`` best pages, every quote checked against them.
 
-    With a ``history`` the question is rewritten first so that it stands by itself. Text is a draft until the answer
-    says how much of it could be verified. Searching and checking run in threads.
+    ``images``: where a vision-language model's pictures of the pages come from, such as an `ingest.Library`; without it
+    such a model is given the words alone. With a ``history`` the question is rewritten first so that it stands by
+    itself. Text is a draft until the answer says how much of it could be verified. Searching and checking run in
+    threads.
 
     Status ``answered``: every segment rests on a verified quote; ``partial``: some do; ``not_found``: none does;
     ``blocked``: the model declined. Raises `QueryError` for an empty question and one of more than 10,000 characters,

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from ingest import Library
 
 ModelName = Annotated[
-    str | None, typer.Option("--model", metavar="MODEL", help="The answering model; else the setting's.")
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="Who answers: anthropic:ID, openai:ID, gemini:ID, ollama:NAME, transformers:ID, auto or extractive (which "
+        "needs no key, for ask and chat alone); else the setting's.",
+    ),
 ]
 ShowPages = Annotated[bool, typer.Option("--show-pages", help="Say which pages the model reads, before it answers.")]
 Cache = Annotated[

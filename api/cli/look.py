@@ -12,7 +12,7 @@ import typer
 from api.cli import output
 from api.cli.answering import ModelName, open_reading_model, show_end
 from api.cli.exits import SOME_FAILED
-from api.cli.options import AsJson, Pages, Password, Quiet, numbers_of
+from api.cli.options import AsJson, Pages, Quiet, numbers_of
 from api.cli.output import say
 
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ def look(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Images and PDFs.")],
     pages: Pages = None,
     model: ModelName = None,
-    password: Password = None,
+    password: Annotated[str | None, typer.Option(help="Opens encrypted PDFs.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Look at images or pages: what they show, their text, chart, code or screen, or how they differ.
+    """Look at images or pages with a vision-language model: what they show, their text, chart, code or screen, or how
+    they differ.
 
     --json writes one line for each image, or one for all of them with compare and differences.
     """

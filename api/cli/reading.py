@@ -64,7 +64,10 @@ def extract(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Extract fields from documents, each with the quote that it was taken from; --json: a line for each document."""
+    """Extract fields from documents with a vision-language model, each with the quote that it was taken from.
+
+    --json writes one line for each document.
+    """
     from generation import extract as extract_pages
     from generation.schemas import read_schema
 
@@ -95,7 +98,10 @@ def summarize(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Summarize documents, every statement with its pages; --json: a line for each document."""
+    """Summarize documents with a vision-language model, every statement with its pages.
+
+    --json writes one line for each document.
+    """
     from generation import summarize as summarize_pages
 
     def work(reader: VisionModel, pages: DocumentPages, words: bool) -> Read:
@@ -117,7 +123,10 @@ def classify(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say which of some labels fits each document, and what shows it; --json: a line for each document."""
+    """Say with a vision-language model which of some labels fits each document, and what shows it.
+
+    --json writes one line for each document.
+    """
     from generation import classify as classify_pages
 
     def work(reader: VisionModel, pages: DocumentPages, words: bool) -> Read:
@@ -143,7 +152,7 @@ def compare(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare two documents, or pages of them: what both say, and where they differ."""
+    """Compare two documents, or pages of them, with a vision-language model: what both say, where they differ."""
     from api.pages import DocumentPages
     from folioscope.settings import load_settings
     from generation import compare as compare_pages

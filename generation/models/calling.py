@@ -59,6 +59,7 @@ _NO_PICTURES = re.compile(
     r"|(not|n't) (support|accept).{0,30}(image|vision|multimodal)|missing data required for image",
     re.IGNORECASE,
 )
+_NO_SCHEMA = re.compile(r"response_format|json_schema", re.IGNORECASE)
 _NO_CREDIT = re.compile(r"credit balance|insufficient_quota|billing|spend limit", re.IGNORECASE)
 _BAD_KEY = re.compile(r"api[ _-]?key not valid|API_KEY_INVALID", re.IGNORECASE)
 
@@ -198,6 +199,9 @@ def _by_status(failure: Failure, server: Server, said: str) -> FolioscopeError:
         wait = failure.retry_after
         hint = f"Try again in {wait:g} seconds." if wait else "Try again in a moment."
         return ModelBusy(f"{name} is busy (status {status}).", hint=f"{hint} {said}", retry_after=wait)
+    if status in (400, 422) and _NO_SCHEMA.search(str(failure)):
+        hint = "A server without response_format needs the setting `openai_structured` to be false"
+        return ModelError(f"{name} can't be held to a schema.", hint=f"{hint} (FOLIOSCOPE_OPENAI_STRUCTURED). {said}")
     if status in (408, 504):
         return ModelTimeout(f"{name} took too long (status {status}).", hint=said)
     return ModelError(f"{name} failed with status {status}.", hint=said)
