@@ -70,7 +70,7 @@ class Fills:
         query = (
             sa.select(f.done)
             .join(t.documents, d.id == f.document_id)
-            .where(d.collection_id == collection_id, f.channel == channel, f.done > 0)
+            .where(d.collection_id == collection_id, ~d.deleted, f.channel == channel, f.done > 0)
             .limit(1)
         )
         with self._database.read() as db:

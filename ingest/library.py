@@ -20,7 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey
-from folioscope.errors import ConfigError, DocumentError, DocumentNotFound, FolioscopeError, NotFoundError, QueryError
+from folioscope.errors import (
+    ConfigError,
+    DocumentError,
+    DocumentNotFound,
+    FolioscopeError,
+    NotFoundError,
+    QueryError,
+    Unreadable,
+)
 from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
@@ -335,12 +343,17 @@ class Library:
         if row is None or not 1 <= key.number <= row.pages:
             raise DocumentNotFound(f"There is no page {key.number} of {key.document_id}, version {key.version}.")
         path = self.files.path(row.sha256)
-        return self.files.image(
-            row.sha256,
-            key.number,
-            long_edge,
-            lambda: self._painter.render(path, key.number, long_edge, row.password),
-        )
+
+        def draw() -> NDArray[np.uint8]:
+            try:
+                return self._painter.render(path, key.number, long_edge, row.password)
+            except OSError as error:
+                raise Unreadable(
+                    f"The original of {row.filename} can't be read: {error.strerror or error}.",
+                    hint="Ingest the file again.",
+                ) from error
+
+        return self.files.image(row.sha256, key.number, long_edge, draw)
 
     def read_image(self, path: str | Path) -> NDArray[np.uint8]:
         """An image to search with: uint8 [h, w, 3] RGB, upright, of a PDF its first page; read in a child process.

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from folioscope.domain import Coverage, Fingerprint, PageInput
-from folioscope.errors import ChannelUnavailable, ConfigError, NotFoundError
+from folioscope.domain import Coverage, Fingerprint, PageInput, PageKey
+from folioscope.errors import ChannelUnavailable, ConfigError, NotFoundError, Unreadable
 from folioscope.settings import Settings
 from ingest import Event, Library
 from ingest import channels as rooms
@@ -336,6 +336,8 @@ def test_a_page_that_can_not_be_drawn_is_left_out_and_noted(
     library.backfill()
     assert stands(library)["visual"] == (True, 3, 3)
     assert len(library.channels.of(library.collection().id)["visual"].index) == 1
+    with pytest.raises(Unreadable, match=r"original of a\.pdf can't be read"):
+        library.image(PageKey(library.document("a.pdf").id, 1, 1))
     notes = [record.getMessage() for record in caplog.records if "left out of the visual channel" in record.message]
     assert len(notes) == 2
     assert all("a.pdf" in note and "can't be read" in note for note in notes)
