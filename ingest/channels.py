@@ -105,7 +105,7 @@ class Channels:
             server = None if encoder.fingerprint.kind == "sparse" else self._server
             if not index_exists(folder, server) and self._catalog.fills.any(collection_id, entry.key):
                 log.warning("the index %s is gone; it fills anew", folder)
-                self._catalog.fills.reset(collection_id, entry.key)
+                self._catalog.fills.reset(collection_id, entry.key, immediate=entry.immediate)
             index = open_index(
                 folder,
                 encoder.fingerprint,
@@ -116,7 +116,7 @@ class Channels:
             )
             self._problems.pop((collection_id, entry.key), None)
             return Channel(entry.name, encoder, index)
-        except ChannelUnavailable as error:
+        except (ChannelUnavailable, ConfigError) as error:  # a model's folder that was moved stops no other channel
             self._problems[collection_id, entry.key] = str(error)
             return None
 

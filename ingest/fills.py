@@ -32,16 +32,19 @@ class Fills:
         rows = [{"document_id": document_id, "version": version, "channel": c, "done": n} for c, n in done.items()]
         db.execute(t.fills.insert(), rows)
 
-    def reset(self, collection_id: str, channel: str | None = None) -> None:
-        """A channel (None: each) has no page of the collection's documents any more; versions being read start over."""
+    def reset(self, collection_id: str, channel: str | None = None, *, immediate: bool = True) -> None:
+        """A channel (None: each) has no page of the collection's documents any more.
+
+        Where it is one that is written while documents are read (``immediate``), versions being read start over.
+        """
         in_collection = sa.select(t.documents.c.id).where(t.documents.c.collection_id == collection_id)
         v, p = t.versions.c, t.pages.c
         being_read = sa.select(v.document_id, v.version).where(
             v.status.in_(t.OUTSTANDING), v.document_id.in_(in_collection)
         )
         with self._database.write() as db:
-            # A page's row says that its vectors are durable, which they are no more.
-            db.execute(t.pages.delete().where(sa.tuple_(p.document_id, p.version).in_(being_read)))
+            if immediate:  # a page's row says that its vectors are durable there, which they are no more
+                db.execute(t.pages.delete().where(sa.tuple_(p.document_id, p.version).in_(being_read)))
             update = t.fills.update().where(t.fills.c.document_id.in_(in_collection))
             db.execute((update.where(t.fills.c.channel == channel) if channel else update).values(done=0))
 
@@ -67,7 +70,7 @@ class Fills:
         query = (
             sa.select(f.done)
             .join(t.documents, d.id == f.document_id)
-            .where(d.collection_id == collection_id, f.channel == channel, f.done > 0)
+            .where(d.collection_id == collection_id, ~d.deleted, f.channel == channel, f.done > 0)
             .limit(1)
         )
         with self._database.read() as db:

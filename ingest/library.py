@@ -10,7 +10,8 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -19,7 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey
-from folioscope.errors import ConfigError, DocumentError, DocumentNotFound, FolioscopeError, NotFoundError, QueryError
+from folioscope.errors import (
+    ConfigError,
+    DocumentError,
+    DocumentNotFound,
+    FolioscopeError,
+    NotFoundError,
+    QueryError,
+    Unreadable,
+)
 from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
@@ -104,12 +113,13 @@ class Library:
     def remove_collection(self, name: str) -> None:
         """Delete a collection with its documents, vectors and files."""
         collection = self.catalog.collection(name)
-        for document in self.catalog.documents(collection):
-            self.catalog.delete(document.id)
-        self.channels.erase_collection(collection.id)  # first: an index that can't be opened must not be in the way
-        self._sweep()
-        self.channels.erase_collection(collection.id)
-        self.catalog.remove_collection(collection.id)
+        with self._at_rest():
+            for document in self.catalog.documents(collection):
+                self.catalog.delete(document.id)
+            self.channels.erase_collection(collection.id)  # first: one that can't be opened must not be in the way
+            self._sweep()
+            self.channels.erase_collection(collection.id)
+            self.catalog.remove_collection(collection.id)
 
     def rebuild(self, collection: str | None = None) -> None:
         """Make a collection's indexes anew from the words in the catalog, with the encoders of today.
@@ -118,9 +128,10 @@ class Library:
         what has been taken in so far.
         """
         target = self.collection(collection)
-        self.catalog.fills.reset(target.id)
-        self.channels.erase_collection(target.id)
-        self._sweep()
+        with self._at_rest():
+            self.catalog.fills.reset(target.id)
+            self.channels.erase_collection(target.id)
+            self._sweep()
         self.run_outstanding()
 
     @property
@@ -179,6 +190,7 @@ class Library:
         """
         target = self.collection(collection)
         keys = {entry.key for entry in (named_entries(target, name) if name else target.channels)}
+        self.channels.of(target.id)  # an index that is gone is to be filled, too
         self.channels.retry(target.id)
         jobs = self._start_jobs()
         jobs.reconcile()
@@ -266,7 +278,11 @@ class Library:
 
     def run_outstanding(self) -> None:
         """Go on with whatever earlier calls left, channels included, and return when nothing is left."""
+        for collection in self.catalog.collections():
+            with suppress(FolioscopeError):  # told by whoever needs it
+                self.channels.of(collection.id)  # an index that is gone is to be filled, too
         jobs = self._start_jobs()
+        jobs.reconcile()
         jobs.wait(lambda: not self.catalog.outstanding_versions())
         self._wait_for_channels(jobs)
 
@@ -327,12 +343,17 @@ class Library:
         if row is None or not 1 <= key.number <= row.pages:
             raise DocumentNotFound(f"There is no page {key.number} of {key.document_id}, version {key.version}.")
         path = self.files.path(row.sha256)
-        return self.files.image(
-            row.sha256,
-            key.number,
-            long_edge,
-            lambda: self._painter.render(path, key.number, long_edge, row.password),
-        )
+
+        def draw() -> NDArray[np.uint8]:
+            try:
+                return self._painter.render(path, key.number, long_edge, row.password)
+            except OSError as error:
+                raise Unreadable(
+                    f"The original of {row.filename} can't be read: {error.strerror or error}.",
+                    hint="Ingest the file again.",
+                ) from error
+
+        return self.files.image(row.sha256, key.number, long_edge, draw)
 
     def read_image(self, path: str | Path) -> NDArray[np.uint8]:
         """An image to search with: uint8 [h, w, 3] RGB, upright, of a PDF its first page; read in a child process.
@@ -395,9 +416,8 @@ class Library:
         self._start_jobs().read(document_id, version)
 
     def _start_jobs(self) -> Jobs:
-        if self._jobs is not None and self.pipeline.stopping:
-            self._jobs.stop()  # what was left off is taken up again by a fresh start
-            self._jobs = None
+        if self.pipeline.stopping:
+            self._leave_off()  # what was left off is taken up again by a fresh start
         if self._jobs is None:
             self.files.tidy(self.catalog.originals())
             from ingest.jobs import Jobs, sync_url
@@ -413,13 +433,27 @@ class Library:
             self._jobs = jobs
         return self._jobs
 
+    def _leave_off(self) -> None:
+        if self._jobs is not None:
+            self._jobs.stop()
+            self._jobs = None
+
+    @contextmanager
+    def _at_rest(self) -> Iterator[None]:
+        """No job reads or writes meanwhile: none says that pages are in an index that was just erased."""
+        working = self._jobs is not None
+        self._leave_off()
+        try:
+            yield
+        finally:
+            if working:
+                self._start_jobs()
+
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Stop work after the current pages, release everything. What is outstanding goes on when opened again."""
-        if self._jobs is not None:
-            self._jobs.stop()
-            self._jobs = None
+        self._leave_off()
         self.sandbox.close()
         self._painter.close()
         self.drawing_sandbox.close()

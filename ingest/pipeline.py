@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Metadata, Page, PageInput, PageKey, Problem, Vector
-from folioscope.errors import ChannelUnavailable, DocumentError
+from folioscope.errors import ChannelUnavailable, DocumentError, FolioscopeError
 from ingest.catalog import Catalog, VersionRow
 from ingest.channels import Channels
 from ingest.drawing import Drawing
@@ -194,6 +194,8 @@ class Pipeline:
         row = workplace.catalog.version(document_id, version)
         if row is None or (channel := workplace.channels.of(row.collection_id).get(key)) is None:
             return
+        if not workplace.channels.fills(row.collection_id, key):
+            return  # it was given up since this was enqueued
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="write") as writer:
                 portion: Portion = []
@@ -271,12 +273,12 @@ class Pipeline:
         if not pages:
             return []
         try:
-            return channel.encode(pages)
+            return _encoded(channel, pages)
         except DocumentError:
             points = []
         for page in pages:
             try:
-                points += channel.encode([page])
+                points += _encoded(channel, [page])
             except DocumentError as error:
                 if self.stopping:  # it may be for this that nothing can be drawn any more
                     raise Stopped from None
@@ -326,6 +328,21 @@ def _batches(pages: Iterable[Page], stopping: Callable[[], bool]) -> Iterator[li
 def _input(row: VersionRow, page: Page, image: Callable[[int], NDArray[np.uint8]] | None = None) -> PageInput:
     key = PageKey(row.document_id, row.version, page.number)
     return PageInput(key, row.filename, page.words, image, row.metadata)
+
+
+def _encoded(channel: Channel, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector, Metadata]]:
+    """`Channel.encode`; what goes wrong in an encoder, a page that can't be drawn aside, is `ChannelUnavailable`."""
+    try:
+        return channel.encode(pages)
+    except (DocumentError, ChannelUnavailable):
+        raise
+    except FolioscopeError as error:
+        raise ChannelUnavailable(error.message, hint=error.hint) from error
+    except Exception as error:
+        log.exception("a fault in the encoder of the %s channel", channel.name)
+        raise ChannelUnavailable(
+            f"Its encoder failed: {repr(error)[:300]}.", hint="`folioscope channels backfill` tries again."
+        ) from error
 
 
 class _Gone(Exception):

@@ -27,7 +27,7 @@ from folioscope.domain import (
     Where,
     Words,
 )
-from folioscope.errors import ChannelUnavailable, ConfigError, NotFoundError, QueryError
+from folioscope.errors import ChannelUnavailable, ConfigError, DocumentError, NotFoundError, QueryError
 from folioscope.ports import Analyzer, PageImages, PageIndex, PageStore
 from retrieval.channel import Channel
 from retrieval.encoders import analyzer as lexical_analyzer
@@ -223,8 +223,8 @@ class Retriever:
             return hit
         try:
             found = page_map(channel, hit.key, query, self._drawing())
-        except NotFoundError:
-            return hit  # deleted meanwhile
+        except (NotFoundError, DocumentError):
+            return hit  # deleted meanwhile, or it can't be drawn any more
         return replace(hit, regions=(*hit.regions, *similarity_regions(found)))
 
     def _illustrated(self, hits: Sequence[PageHit], query: str) -> list[PageHit]:

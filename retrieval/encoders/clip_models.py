@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,8 +91,10 @@ def find(spec: str) -> Checkpoint:
 
 
 def _open_clip_folder(folder: Path, name: str) -> Checkpoint:
-    model = _read(folder, OPEN_CLIP_CONFIG).get("model_cfg", {})
-    return Checkpoint("open_clip", name, folder, *_open_clip_sizes(model), _revision(folder, "open_clip_"))
+    config = _read(folder, OPEN_CLIP_CONFIG)
+    with _described_by(folder / OPEN_CLIP_CONFIG):
+        sizes = _open_clip_sizes(config["model_cfg"])
+    return Checkpoint("open_clip", name, folder, *sizes, _revision(folder, "open_clip_"))
 
 
 def _open_clip_tag(architecture: str, tag: str) -> Checkpoint:
@@ -123,19 +126,31 @@ def _transformers_folder(folder: Path, name: str) -> Checkpoint:
             hint=f"Say {FORMS}.",
         )
     field, default = TRANSFORMERS[kind]
-    vision = config.get("vision_config") or {}
-    dim = int((config if kind == "clip" else vision).get(field, default))
-    return Checkpoint("transformers", name, folder, dim, int(vision.get("image_size", 224)), _revision(folder, ""))
+    with _described_by(folder / "config.json"):
+        vision = config.get("vision_config") or {}
+        dim = int((config if kind == "clip" else vision).get(field, default))
+        size = int(vision.get("image_size", 224))
+    return Checkpoint("transformers", name, folder, dim, size, _revision(folder, ""))
 
 
 def _read(folder: Path, file: str) -> dict[str, Any]:
     try:
-        config: dict[str, Any] = json.loads((folder / file).read_text(encoding="utf-8"))
+        return dict(json.loads((folder / file).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ConfigError(f"{folder} is no CLIP checkpoint: it has no {file}.", hint=f"Say {FORMS}.") from None
-    except ValueError as error:
-        raise ConfigError(f"{folder / file} is no valid JSON: {error}.", hint="Fetch the model again.") from None
-    return config
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{folder / file} is no JSON object: {error}.", hint="Fetch the model again.") from None
+
+
+@contextmanager
+def _described_by(path: Path) -> Iterator[None]:
+    """Raises `ConfigError` where the configuration lacks what it must say, or has it in another form."""
+    try:
+        yield
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path} does not describe a CLIP model: {first_line(error)}.", hint="Fetch the model again."
+        ) from None
 
 
 def _revision(folder: Path, prefix: str) -> str:

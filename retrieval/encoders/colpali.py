@@ -36,6 +36,7 @@ from retrieval.encoders.colpali_families import (
     load_processor,
     long_edge,
     patch_boxes,
+    widened,
 )
 from retrieval.encoders.torch_device import (
     Device,
@@ -254,7 +255,7 @@ class ColPaliEncoder:
         from PIL import Image
 
         processor = self._own_processor()
-        inputs = dict(processor.process_images([Image.fromarray(image)]))
+        inputs = dict(processor.process_images([widened(Image.fromarray(image))]))
         boxes = patch_boxes(self.layout, inputs, self._image_id, processor)
         needed = {name: tensor for name, tensor in inputs.items() if is_needed(name, tensor)}
         return _Prepared({name: _in_precision(tensor, self.device) for name, tensor in needed.items()}, boxes)

@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,15 @@ from folioscope.errors import ChannelUnavailable, ConfigError
 from retrieval.encoders.checkpoints import Checkpoint, need_tokenizer, untrusted, weight_shape
 from retrieval.encoders.torch_device import EXTRA, first_line, import_torch
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 Layout = Literal["square", "dynamic", "tiles"]
 
 # A page shown larger than this tells a model no more; it bounds Qwen checkpoints that set no bound of their own.
 MAX_LONG_EDGE = 2048
+
+MAX_ASPECT = 200  # Qwen's processors refuse a page whose sides differ more
 
 _TILE = re.compile(r"<row_(\d+)_col_(\d+)>")
 
@@ -160,6 +165,12 @@ def long_edge(layout: Layout, size: Mapping[str, int | None]) -> int:
         return math.ceil(1.5 * max(size["height"] or 0, size["width"] or 0))  # then the short side has enough, too
     edge = size["longest_edge"] or MAX_LONG_EDGE
     return edge if layout == "tiles" else min(MAX_LONG_EDGE, math.ceil(math.sqrt(2 * edge)))  # Qwen counts pixels
+
+
+def widened(image: Image) -> Image:
+    """The page; where one side is more than `MAX_ASPECT` times the other, stretched to that."""
+    least = math.ceil(max(image.size) / MAX_ASPECT)
+    return image if min(image.size) >= least else image.resize((max(image.width, least), max(image.height, least)))
 
 
 def patch_boxes(layout: Layout, inputs: Mapping[str, Any], image_id: int, processor: Any) -> NDArray[np.float32]:

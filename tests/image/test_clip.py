@@ -189,15 +189,26 @@ def test_siglip_as_the_library_calls_it(siglip_folder, shapes):
         ("local-dir:{tmp}", r"no open_clip_config\.json"),
         ("{tmp}/bert", "type 'bert'; .* clip, siglip, siglip2"),
         ("{tmp}/weightless", "no weights"),
-        ("{tmp}/broken", "no valid JSON"),
+        ("{tmp}/broken", "no JSON object"),
+        ("{tmp}/listed", "no JSON object"),
+        ("{tmp}/sizeless", r"config\.json does not describe a CLIP model"),
+        ("{tmp}/empty", r"open_clip_config\.json does not describe a CLIP model: 'model_cfg'"),
+        ("local-dir:{tmp}/halved", r"open_clip_config\.json does not describe a CLIP model: 'vision_cfg'"),
     ],
 )
 def test_what_is_no_checkpoint_is_named(tmp_path, spec, says):
     for name, config in (("bert", {"model_type": "bert"}), ("weightless", {"model_type": "clip"})):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps(config))
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "config.json").write_text("{")
+    for name, file, text in (
+        ("broken", "config.json", "{"),
+        ("listed", "config.json", "[1]"),
+        ("sizeless", "config.json", '{"model_type": "siglip", "vision_config": {"hidden_size": null}}'),
+        ("empty", "open_clip_config.json", "{}"),
+        ("halved", "open_clip_config.json", '{"model_cfg": {"embed_dim": 3}}'),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text(text)
     with pytest.raises(ConfigError, match=says):
         open_encoder("clip:" + spec.format(tmp=tmp_path))
 

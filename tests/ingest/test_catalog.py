@@ -92,6 +92,16 @@ def test_a_version_is_searched_from_the_switch_on(catalog: Catalog, reports: Col
     assert catalog.words([key, PageKey(old.document_id, 1, 1)])[key].text() == "pages"
 
 
+def test_a_slower_channel_that_starts_over_takes_no_page_from_who_reads(catalog: Catalog, reports: Collection) -> None:
+    entry = register(catalog, reports, "/a/report.pdf", "aa")
+    catalog.opened(entry.document_id, 1, 2)
+    catalog.add_pages(entry.document_id, 1, [page(1, "half")])
+    catalog.fills.reset(reports.id, "semantic", immediate=False)
+    assert catalog.pages_done(entry.document_id, 1) == 1
+    catalog.fills.reset(reports.id, "lexical")
+    assert catalog.pages_done(entry.document_id, 1) == 0
+
+
 def test_a_failed_version_leaves_the_ready_one(catalog: Catalog, reports: Collection) -> None:
     old = register(catalog, reports, "/a/report.pdf", "aa")
     read(catalog, old, page(1, "old"))

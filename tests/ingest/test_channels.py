@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from folioscope.domain import Coverage, Fingerprint, PageInput
-from folioscope.errors import ChannelUnavailable, ConfigError, NotFoundError
+from folioscope.domain import Coverage, Fingerprint, PageInput, PageKey
+from folioscope.errors import ChannelUnavailable, ConfigError, NotFoundError, Unreadable
 from folioscope.settings import Settings
 from ingest import Event, Library
 from ingest import channels as rooms
 from ingest.changes import ChannelChanges
+from ingest.recipes import ChannelEntry
 from retrieval import open_encoder
 from retrieval.encoders import channel_of, settled
 
@@ -77,6 +79,14 @@ class Down(Letters):
         return super().encode_pages(pages)
 
 
+class Broken(Letters):
+    """Answers questions and fails in its own way when it is to encode pages."""
+
+    def encode_pages(self, pages: Sequence[PageInput]) -> list[np.ndarray]:
+        self.batches.append(len(pages))
+        raise RuntimeError("CUDA error: out of memory")
+
+
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Letters]:
     """Encoders that `open_encoder` knows during the test, by spec."""
@@ -86,6 +96,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Letters]:
         "letters:slow": Letters("slow", slow=0.15),
         "eyes": Eyes(),
         "down": Down("down"),
+        "broken": Broken("broken"),
     }
     monkeypatch.setattr(rooms, "open_encoder", lambda spec, **how: encoders.get(spec) or open_encoder(spec, **how))
     names = {spec: "semantic" if spec.startswith("letters") else "visual" for spec in encoders}
@@ -330,6 +341,8 @@ def test_a_page_that_can_not_be_drawn_is_left_out_and_noted(
     library.backfill()
     assert stands(library)["visual"] == (True, 3, 3)
     assert len(library.channels.of(library.collection().id)["visual"].index) == 1
+    with pytest.raises(Unreadable, match=r"original of a\.pdf can't be read"):
+        library.image(PageKey(library.document("a.pdf").id, 1, 1))
     notes = [record.getMessage() for record in caplog.records if "left out of the visual channel" in record.message]
     assert len(notes) == 2
     assert all("a.pdf" in note and "can't be read" in note for note in notes)
@@ -349,6 +362,80 @@ def test_an_encoder_that_goes_down_stops_its_channel_alone(
     library.backfill()
     assert stands(library)["visual"] == (True, 7, 7)
     assert library.unavailable == {}
+
+
+def test_a_fault_in_an_encoder_stops_its_channel_alone_and_is_met_once(
+    library: Library, make_pdf: MakePdf, known: dict[str, Letters], caplog: pytest.LogCaptureFixture
+) -> None:
+    library.ingest([make_pdf(f"{name}.pdf", [f"page {name}"] * 5) for name in "abcdef"])
+    library.close()
+    with Library(settings=library.settings) as library:
+        library.add_channel(None, "visual", "broken")
+        library.backfill()
+        assert known["broken"].batches == [4]  # not once more for each document
+        (_, visual) = library.channel_status()
+        assert visual.coverage.done == 0
+        assert "CUDA error: out of memory" in visual.problem
+        assert "channels backfill" in visual.problem
+        assert any(record.exc_info for record in caplog.records)
+        assert library.ingest([make_pdf("g.pdf", ["plums"])], wait=True).outcomes[0].status == "ready"
+
+
+def test_a_model_that_was_moved_away_stops_its_channel_alone(
+    tmp_path: Path, make_pdf: MakePdf, known: dict[str, Letters]
+) -> None:
+    with Library(settings=settings(tmp_path / "data")) as library:
+        library.ingest([fruits(make_pdf)])
+        library.add_channel(None, "semantic", "letters:a")
+        library.catalog.recipes.add(library.collection().id, ChannelEntry("visual", "visual", "colpali:/moved", True))
+    with Library(settings=settings(tmp_path / "data")) as library:
+        library.ingest([make_pdf("b.pdf", ["plums"])])
+        result = library.retriever().search("plums")
+        assert result.hits[0].document.filename == "b.pdf"
+        assert any("'/moved' is neither a folder nor an id on the hub" in note for note in result.notes)
+        assert "'/moved' is neither" in library.channel_status()[2].problem
+
+
+def test_a_rebuild_goes_on_in_a_library_that_works(
+    library: Library, make_pdf: MakePdf, known: dict[str, Letters]
+) -> None:
+    library.ingest([fruits(make_pdf)])
+    library.add_channel(None, "semantic", "letters:a")
+    library.backfill()
+    library.rebuild()
+    assert stands(library) == {"lexical": (True, 6, 6), "semantic": (True, 6, 6)}
+    assert {len(channel.index) for channel in library.channels.of(library.collection().id).values()} == {6}
+
+
+def test_pages_on_their_way_into_an_index_that_is_erased_are_taken_in_anew(
+    library: Library, make_pdf: MakePdf, known: dict[str, Letters]
+) -> None:
+    library.ingest([fruits(make_pdf, 24)])
+    library.create_collection("other")
+    begun = threading.Event()
+    library.listen(lambda event: begun.set() if event.kind == "filled" else None)
+    library.add_channel(None, "semantic", "letters:slow")
+    assert begun.wait(20)
+    library.remove_collection("other")
+    library.rebuild()
+    assert stands(library) == {"lexical": (True, 24, 24), "semantic": (True, 24, 24)}
+    assert {len(channel.index) for channel in library.channels.of(library.collection().id).values()} == {24}
+
+
+@pytest.mark.parametrize("work", ["run_outstanding", "backfill"])
+def test_an_index_that_is_gone_fills_anew_though_nothing_was_outstanding(
+    tmp_path: Path, make_pdf: MakePdf, known: dict[str, Letters], work: str
+) -> None:
+    with Library(settings=settings(tmp_path / "data")) as library:
+        library.ingest([fruits(make_pdf)])
+        library.add_channel(None, "semantic", "letters:a")
+        library.backfill()
+        folder = library.folder / "indexes" / library.collection().id / "semantic"
+    shutil.rmtree(folder)
+    with Library(settings=settings(tmp_path / "data")) as library:
+        getattr(library, work)()
+        assert stands(library)["semantic"] == (True, 6, 6)
+        assert len(library.channels.of(library.collection().id)["semantic"].index) == 6
 
 
 def test_the_channels_of_a_new_collection_are_named_at_ingest(library: Library, make_pdf: MakePdf) -> None:

@@ -144,6 +144,16 @@ def test_every_family_has_a_map(encoder, rng, name):
     assert len(regions(found, k=3)) <= 3
 
 
+@pytest.mark.parametrize("shape", [(1, 96), (96, 1), (2, 500), (500, 2), (4000, 10)])
+@pytest.mark.parametrize("name", ["colpali", "colmodernvbert", "colqwen2", "colqwen3"])
+def test_a_strip_of_a_page_is_a_page(encoder, rng, name, shape):
+    ours = encoder(name)
+    [found] = ours.encode_images([noise(rng, *shape)])
+    assert found.boxes.shape == (len(found.vectors), 4)
+    assert np.array_equal(found.boxes, ours.patch_boxes(*shape), equal_nan=True)
+    assert similarity(ours, "harbour", found).grid.size > 0
+
+
 def test_tiles_come_in_reading_order_and_the_whole_page_last():
     tags = ["<row_1_col_1>", "<image>", "<row_1_col_2>", "<image>", "<global-img>", "<image>"]
     cells = tiled_grid(tags, 2)

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks.tiny_models import WORDS
 from benchmarks.tiny_reader import SIZE, draw_page, train_reader
 from folioscope.domain import Box, Coverage, DocumentRef, PageInput, PageKey, Words
-from folioscope.errors import QueryError
+from folioscope.errors import QueryError, Unreadable
 from retrieval import Channel, EdgeIndex, Retriever
 from retrieval.encoders.colpali import ColPaliEncoder, PageVectors
 from retrieval.encoders.torch_device import import_torch
@@ -165,6 +165,17 @@ def test_hits_show_where_the_word_was_seen(library):
         assert best.box.y0 < y1
         assert best.box.y1 > y0
     assert all(hit.regions == () for hit in retriever.search("harbour", k=3).hits)
+
+
+def test_hits_that_can_not_be_drawn_any_more_stay_hits(library, monkeypatch):
+    retriever, pages = library
+
+    def gone(key, long_edge):
+        raise Unreadable("The original can't be read.")
+
+    monkeypatch.setattr(pages, "image", gone)
+    hits = retriever.search("harbour", k=3, similarity=True).hits
+    assert [hit.regions for hit in hits] == [(), (), ()]
 
 
 def test_a_page_that_is_not_indexed_yet_has_its_map_from_its_image(library, reader):
