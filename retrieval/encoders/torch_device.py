@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXTRA",
-    "UNLOADABLE",
     "Device",
     "choose_device",
     "first_line",
@@ -28,9 +27,6 @@ __all__ = [
     "release_memory",
     "upload",
 ]
-
-# What the models' libraries raise over files that are missing, damaged, or of another kind than they say.
-UNLOADABLE = (OSError, ValueError, RuntimeError, TypeError, ImportError, KeyError, AttributeError)
 
 
 def need_torch() -> None:
