@@ -18,6 +18,11 @@
         PromptTooLong        prompt_too_long         more pages or words than it takes
         ReplyCut             reply_cut               its reply was longer than it may be, and ended in its middle
       QueryError             query_invalid           an empty question, an unknown channel
+      AccessError            access_denied           who asks over HTTP may not have it
+        Unauthorized         unauthorized            no key, or one that is unknown, expired or revoked
+        Forbidden            forbidden               the key's scope does not reach so far
+        TooManyRequests      rate_limited            more requests at a time than one key may have
+      CollectionExists       collection_exists       one of that name is there
       DocumentError          document_failed         one document can't be taken in; the others can
         UnsupportedType      unsupported_media_type
         Unreadable           document_unreadable     the operating system does not give its bytes
@@ -159,6 +164,40 @@ class QueryError(FolioscopeError):
     """A question or search that can't be run as asked."""
 
     code = "query_invalid"
+
+
+class AccessError(FolioscopeError):
+    """Who asks over HTTP may not have what is asked for."""
+
+    code = "access_denied"
+
+
+class Unauthorized(AccessError):
+    """No key, or one that is unknown, expired or revoked."""
+
+    code = "unauthorized"
+
+
+class Forbidden(AccessError):
+    """The key is good and its scope does not reach so far."""
+
+    code = "forbidden"
+
+
+class TooManyRequests(AccessError):
+    """One key has as many requests running as it may. ``retry_after``: seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class CollectionExists(FolioscopeError):
+    """A collection of that name is there already."""
+
+    code = "collection_exists"
 
 
 class DocumentError(FolioscopeError):

@@ -131,6 +131,10 @@ class Settings(BaseSettings):
         2048, ge=256, description="address space of a child process, beyond what it has at its start"
     )
 
+    server_requests: int = Field(
+        64, ge=1, description="requests that one key, or all without a key, may have running on a server"
+    )
+
     image_cache_mb: int = Field(1024, ge=0, description="page images kept; 0: none")
 
     @field_validator("channels", "auto_models", mode="before")

@@ -401,12 +401,12 @@ class Catalog:
 
     def documents(self, collection: Collection) -> list[Document]:
         """All documents of a collection, oldest first."""
-        return self._documents(collection, t.documents.c.collection_id == collection.id)
+        return self.select(collection, t.documents.c.collection_id == collection.id)
 
     def document(self, collection: Collection, name: str) -> Document:
         """By id or file name, or `DocumentNotFound` with the nearest name."""
         d = t.documents.c
-        found = self._documents(
+        found = self.select(
             collection,
             (d.collection_id == collection.id) & ((d.id == name) | (d.filename == name) | (d.source == name)),
         )
@@ -425,7 +425,8 @@ class Catalog:
             hint=f"Did you mean {near[0]!r}?" if near else "`folioscope docs ls` lists them.",
         )
 
-    def _documents(self, collection: Collection, condition: sa.ColumnElement[bool]) -> list[Document]:
+    def select(self, collection: Collection, condition: sa.ColumnElement[bool]) -> list[Document]:
+        """The documents of a collection that meet a condition on the tables, oldest first."""
         d, v = t.documents.c, t.versions.c
         latest = (
             sa.select(v.document_id, sa.func.max(v.version).label("version")).group_by(v.document_id).subquery("latest")

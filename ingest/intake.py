@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from folioscope.domain import Document, Metadata, Problem
 from folioscope.errors import DocumentError, Unreadable
@@ -46,6 +46,13 @@ class Report:
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
 
+class Origin(NamedTuple):
+    """Where a file came from: its name for people, and what tells it from files of the same name."""
+
+    filename: str
+    source: str
+
+
 def readable(path: Path) -> str:
     """A path as text that any database and terminal takes: bytes that are no UTF-8 are spelt out."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -76,17 +83,27 @@ class Intake:
         self._read = read
 
     def take(
-        self, path: Path, collection: Collection, job: str, *, password: str | None, metadata: Metadata | None
+        self,
+        path: Path,
+        collection: Collection,
+        job: str,
+        *,
+        password: str | None,
+        metadata: Metadata | None,
+        origin: Origin | None = None,
     ) -> Registered:
-        """Store and register a file; one that can't be stored is registered as failed, so that it is not forgotten."""
-        source = readable(path.absolute())
+        """Store and register a file; one that can't be stored is registered as failed, so that it is not forgotten.
+
+        ``origin``: of a file that only passes through this path; else the path's own.
+        """
+        filename, source = origin or Origin(name(path), readable(path.absolute()))
         try:
             with self._guard:
                 sha256, size = self._files.put(path)
                 entry = self._catalog.register(
                     collection,
                     job,
-                    filename=name(path),
+                    filename=filename,
                     source=source,
                     sha256=sha256,
                     size=size,
@@ -95,14 +112,17 @@ class Intake:
                 )
         except (OSError, DocumentError) as error:
             if isinstance(error, OSError):
-                error = Unreadable(f"{path} can't be read: {error.strerror or error}.", hint="Check its rights.")
+                error = Unreadable(
+                    f"{filename if origin else path} can't be read: {error.strerror or error}.",
+                    hint="Check its rights.",
+                )
             problem = Problem(error.code, str(error))
-            entry = self._catalog.register(collection, job, filename=name(path), source=source, sha256=None, size=0)
+            entry = self._catalog.register(collection, job, filename=filename, source=source, sha256=None, size=0)
             self._catalog.failed(entry.document_id, entry.version, problem)
-            self._emit(Event("failed", entry.document_id, name(path), entry.version, problem=problem))
+            self._emit(Event("failed", entry.document_id, filename, entry.version, problem=problem))
             return entry
         if not entry.duplicate:
-            self._emit(Event("queued", entry.document_id, name(path), entry.version))
+            self._emit(Event("queued", entry.document_id, filename, entry.version))
             self._read(entry.document_id, entry.version)
         return entry
 

@@ -38,7 +38,7 @@ from ingest.database import Database
 from ingest.discover import discover
 from ingest.files import Files
 from ingest.folder import DataFolder
-from ingest.intake import Intake, Outcome, Report, name
+from ingest.intake import Intake, Origin, Outcome, Report, name
 from ingest.page_store import CollectionPages
 from ingest.pipeline import CANCELLED, Event, Pipeline
 from ingest.recipes import ChannelEntry
@@ -88,6 +88,7 @@ class Library:
         self._jobs: Jobs | None = None
         self._listeners: list[Listener] = []
         self._waiting: dict[tuple[str, int | None], set[str]] = {}  # channels not open when it was removed from others
+        self._starting = threading.Lock()  # jobs are started and stopped by one thread at a time
         self._guard = threading.Lock()  # an original is stored or removed by one thread at a time
         self._intake = Intake(self.catalog, self.files, self._guard, self.emit, self._read)
         self.channels.tidy()
@@ -244,6 +245,23 @@ class Library:
         left = [Outcome(name(path), str(path), "queued") for path in found.files[len(registered) :]]
         return Report(job, (*outcomes, *left), found.skipped)
 
+    def submit(
+        self,
+        path: Path,
+        origin: Origin,
+        *,
+        collection: str | None = None,
+        password: str | None = None,
+        metadata: Metadata | None = None,
+    ) -> tuple[str, Registered]:
+        """As `ingest` of one file that came from elsewhere, without waiting: the job and what was registered.
+
+        The file may be removed when this returns. Raises `CollectionNotFound`, and the back end's error.
+        """
+        target = self.collection(collection)
+        job = self.catalog.create_job("ingest", target.id)
+        return job, self._intake.take(path, target, job, password=password, metadata=metadata, origin=origin)
+
     def _wait(self, jobs: Jobs, registered: Sequence[tuple[Path, Registered]], channels: bool) -> tuple[Outcome, ...]:
         """Until each of the versions is read (also one that an earlier job had left), or `stop` was called."""
         versions = {(entry.document_id, entry.version) for _, entry in registered}
@@ -303,9 +321,13 @@ class Library:
     def remove(self, name: str, collection: str | None = None) -> Document:
         """Delete a document: its vectors, words, page images and, if no other document has the same bytes, its file."""
         document = self.document(name, collection)
-        self.catalog.delete(document.id)
-        self._sweep()
+        self.forget(document.id)
         return document
+
+    def forget(self, document_id: str) -> None:
+        """As `remove`, by id alone."""
+        self.catalog.delete(document_id)
+        self._sweep()
 
     def _sweep(self) -> None:
         """Remove what deleted documents and superseded versions left; also after a kill in its middle.
@@ -412,10 +434,25 @@ class Library:
         """Leave off after the current pages; a running `ingest` returns. Safe in a signal handler."""
         self.pipeline.stop()
 
+    def start(self) -> None:
+        """Work in the background from now on, on what is outstanding and on what comes; again where work had stopped
+        because a back end failed. Raises `StorageError`.
+        """
+        self._start_jobs()
+
+    @property
+    def fault(self) -> FolioscopeError | None:
+        """What stopped the work in the background."""
+        return None if self._jobs is None else self._jobs.fault
+
     def _read(self, document_id: str, version: int) -> None:
         self._start_jobs().read(document_id, version)
 
     def _start_jobs(self) -> Jobs:
+        with self._starting:
+            return self._started()
+
+    def _started(self) -> Jobs:
         if self.pipeline.stopping:
             self._leave_off()  # what was left off is taken up again by a fresh start
         if self._jobs is None:
@@ -453,7 +490,8 @@ class Library:
 
     def close(self) -> None:
         """Stop work after the current pages, release everything. What is outstanding goes on when opened again."""
-        self._leave_off()
+        with self._starting:
+            self._leave_off()
         self.sandbox.close()
         self._painter.close()
         self.drawing_sandbox.close()

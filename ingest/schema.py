@@ -105,3 +105,16 @@ jobs = Table(
     Column("created", String(32), nullable=False),
     Column("cancelled", Boolean, nullable=False, default=False),
 )
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),  # sha256 of the key, which is stored nowhere
+    Column("scope", String(16), nullable=False),  # read, write, admin: each may do what those before it may
+    Column("collections", JSON),  # ids of the only ones that it may see; NULL: all
+    Column("created", String(32), nullable=False),
+    Column("expires", String(32)),
+    Column("revoked", Boolean, nullable=False, default=False),
+)

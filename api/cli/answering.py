@@ -13,7 +13,6 @@ from api.cli import output
 from api.cli.output import say
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
     from folioscope.domain import Answer, Citation, Segment
     from folioscope.ports import AnswerModel, VisionModel
@@ -42,19 +41,11 @@ Cache = Annotated[
 
 
 def open_answer_model(library: Library, quiet: bool, *, dry: bool = False) -> AnswerModel:
-    """The configured answering model with what it borrows from retrieval; says which vendor ``auto`` has come to.
+    """As `api.answering.open_answer_model`; says which vendor ``auto`` has come to."""
+    from api import answering
 
-    ``dry``: as in `generation.open_model`.
-    """
-    from generation import Cached, Reader, open_model
-    from retrieval import analyzer
-
-    settings = library.settings
-    _announce(settings, quiet)
-    model = open_model(settings.model, settings, analyzer=analyzer(), encoder=library.text_encoder(), dry=dry)
-    if settings.cache_answers and isinstance(model, Reader):
-        return Cached(model, kept_answers(library))
-    return model
+    _announce(library.settings, quiet)
+    return answering.open_answer_model(library, dry=dry)
 
 
 def open_reading_model(settings: Settings, quiet: bool) -> VisionModel:
@@ -72,11 +63,6 @@ def _announce(settings: Settings, quiet: bool) -> None:
         choice = choose(settings)
         if choice.spec != "extractive":  # pages will leave this machine
             say(f"model: {choice.spec}, {choice.reason}")
-
-
-def kept_answers(library: Library) -> Path:
-    """Where replies are kept when that is asked for."""
-    return library.folder / "answers.sqlite"
 
 
 async def told(question: str, events: AsyncIterator[Event], show_pages: bool, text: bool) -> Answer:

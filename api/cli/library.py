@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from api.answering import kept_answers
 from api.cli import output
-from api.cli.answering import kept_answers
 from api.cli.exits import SOME_FAILED
 from api.cli.options import (
     AsJson,

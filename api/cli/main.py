@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import ask, channels, exits, images, installation, library, look, models, output, reading
+from api.cli import ask, channels, exits, images, installation, keys, library, look, models, output, reading, serving
 
 app = typer.Typer(
     name="folioscope",
@@ -28,6 +28,8 @@ images.add_to(app)
 models.add_to(app)
 reading.add_to(app)
 look.add_to(app)
+serving.add_to(app)
+keys.add_to(app)
 
 
 def _print_version(asked: bool) -> None:

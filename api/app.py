@@ -1,0 +1,45 @@
+"""The HTTP application over an opened library. FastAPI takes a second to import: only `serve` and tests do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection
+
+from fastapi import FastAPI
+
+from api import problems
+from api.guard import Guard
+from api.routes import collections, documents, jobs, pages, questions, system
+from api.security import Crowd
+from api.service import Service
+from folioscope import __version__
+from ingest import Library
+
+ROUTERS = (collections.router, documents.router, pages.router, jobs.router, questions.router, system.router)
+
+
+def create_app(library: Library, *, needs_key: bool = False, hosts: Collection[str] = ()) -> FastAPI:
+    """``library``: opened; works in the background while the application runs, and is not closed by it.
+
+    ``needs_key``: refuse requests without one. ``hosts``: names by which the server may be called, beside loopback's.
+    """
+    service = Service(library, needs_key=needs_key)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        stopping = asyncio.Event()
+        running = asyncio.create_task(service.run(stopping))
+        yield
+        stopping.set()
+        await running
+
+    # No /docs: its page fetches script from elsewhere.
+    app = FastAPI(title="Folioscope", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.service = service
+    app.state.crowd = Crowd(library.settings.server_requests)
+    for router in ROUTERS:
+        app.include_router(router)
+    problems.add_to(app)
+    app.add_middleware(Guard, hosts=hosts, upload_bytes=library.settings.max_file_mb << 20)
+    return app

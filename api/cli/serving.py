@@ -1,0 +1,110 @@
+"""The command that serves the library over HTTP."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import socket
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli.options import DataDir, Quiet, open_library
+from api.cli.output import say
+
+if TYPE_CHECKING:
+    from ingest import Library
+
+GRACE_S = 5  # for requests that are running when the server is told to stop
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen; others than loopback need a key.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(metavar="NUMBER", min=0, max=65535, help="0: any that is free.")] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name by which the server may be called, as behind a proxy; needs a key."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Without a key in any case: whoever gets there may do everything.")
+    ] = False,
+    data_dir: DataDir = None,
+    quiet: Quiet = False,
+) -> None:
+    """Serve the library over HTTP. Documents that are handed in are read in the background."""
+    from api.app import create_app
+
+    needs_key = not insecure and (not _is_loopback(host) or bool(allow_host))
+    with open_library(data_dir) as library:
+        if needs_key:
+            _demand_a_key(library, host)
+        listening = _listen(host, port)
+        app = create_app(library, needs_key=needs_key, hosts=[_bracketed(host), *(allow_host or ())])
+        if not quiet:
+            address = f"http://{_bracketed(host)}:{listening.getsockname()[1]}"
+            say(f"Folioscope answers at {address}{' to who has a key' if needs_key else ''}; Ctrl-C stops it.")
+        _run(app, listening)
+
+
+def _run(app: object, listening: socket.socket) -> None:
+    """Until a signal; uvicorn finishes its requests first and then sends the signal on to these handlers."""
+    import uvicorn
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(0)  # through the `with` around us, which closes the library
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _demand_a_key(library: Library, host: str) -> None:
+    from api.keys import Keys
+    from folioscope.errors import ConfigError
+
+    if not any(key.valid for key in Keys(library.catalog.database).all()):
+        raise ConfigError(
+            f"Listening on {host} for others than this machine needs a key, and there is none.",
+            hint="Make one with `folioscope keys create NAME`, or say --insecure to let everyone in.",
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    from folioscope.errors import ConfigError
+
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise ConfigError(
+            f"{_bracketed(host)}:{port} can't be listened on: {error.strerror or error}.",
+            hint="Choose another --port or --host.",
+        ) from None
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

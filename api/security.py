@@ -1,0 +1,136 @@
+"""The one point of authorisation. A route gets at collections, documents and jobs through the `Access` that it is
+handed and through nothing else; what a key was not granted does not exist for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.keys import LEVEL, Key, Keys, Scope
+from api.service import Service
+from folioscope.domain import Document
+from folioscope.errors import (
+    CollectionNotFound,
+    DocumentNotFound,
+    Forbidden,
+    NotFoundError,
+    TooManyRequests,
+    Unauthorized,
+)
+from ingest import Library
+from ingest.catalog import Collection
+from ingest.lookups import JobState, document, job
+
+MISSING = "Send it as `Authorization: Bearer <key>`."
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one request may see. ``grants``: ids of collections; None: all. Every method may block."""
+
+    service: Service
+    grants: frozenset[str] | None
+
+    @property
+    def library(self) -> Library:
+        """The opened data folder."""
+        return self.service.library
+
+    def collections(self) -> list[Collection]:
+        """Those that may be seen, by name."""
+        return [each for each in self.library.catalog.collections() if self._sees(each.id)]
+
+    def collection(self, name: str | None) -> Collection:
+        """By id or name; None: the setting's. Raises `CollectionNotFound`, also for what may not be seen."""
+        wanted = self.library.settings.collection if name is None else name
+        visible = self.collections()
+        for matches in (lambda each: each.id == wanted, lambda each: each.name == wanted):
+            if found := next(filter(matches, visible), None):
+                return found
+        raise CollectionNotFound(f"There is no collection {wanted!r}.")
+
+    def document(self, document_id: str) -> Document:
+        """By id. Raises `DocumentNotFound`, also for what may not be seen."""
+        collection, found = document(self.library.catalog, document_id)
+        if not self._sees(collection.id):
+            raise DocumentNotFound(f"There is no document {document_id!r}.")
+        return found
+
+    def job(self, job_id: str) -> JobState:
+        """By id. Raises `NotFoundError`, also for what may not be seen."""
+        found = job(self.library.catalog, job_id)
+        if not self._sees(found.collection_id):
+            raise NotFoundError(f"There is no job {job_id!r}.")
+        return found
+
+    def _sees(self, collection_id: str) -> bool:
+        return self.grants is None or collection_id in self.grants
+
+
+class Crowd:
+    """Counts the running requests of each key. ``most``: of one."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._running: Counter[str] = Counter()
+        self._guard = threading.Lock()
+
+    def enter(self, who: str) -> None:
+        """One more. Raises `TooManyRequests`."""
+        with self._guard:
+            if self._running[who] >= self._most:
+                raise TooManyRequests(f"{self._most} requests are running already.", hint="Try again in a second.")
+            self._running[who] += 1
+
+    def leave(self, who: str) -> None:
+        """One less."""
+        with self._guard:
+            self._running[who] -= 1
+            if not self._running[who]:
+                del self._running[who]
+
+
+def scope(wanted: Scope) -> Callable[[Request], Iterator[Access]]:
+    """A dependency that lets a request in whose key has this scope, and counts it until its response is sent.
+
+    Raises `Unauthorized`, `Forbidden`, `TooManyRequests`.
+    """
+
+    def admit(request: Request) -> Iterator[Access]:
+        service: Service = request.app.state.service
+        key = _key(request, service)
+        if key is not None and LEVEL[key.scope] < LEVEL[wanted]:
+            raise Forbidden(f"This needs the scope {wanted!r}; the key has {key.scope!r}.")
+        who = key.id if key else ""
+        crowd: Crowd = request.app.state.crowd
+        crowd.enter(who)
+        try:
+            yield Access(service, key.collections if key else None)
+        finally:
+            crowd.leave(who)
+
+    return admit
+
+
+def _key(request: Request, service: Service) -> Key | None:
+    """The request's key; None where it has none and needs none."""
+    kind, _, bearer = request.headers.get("authorization", "").partition(" ")
+    secret = bearer.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
+    if not secret and not kind:
+        if service.needs_key:
+            raise Unauthorized("This server needs a key.", hint=MISSING)
+        return None
+    if (key := Keys(service.library.catalog.database).find(secret)) is None:
+        raise Unauthorized("The key is unknown, expired or revoked.", hint=MISSING)
+    return key
+
+
+Reader = Annotated[Access, Depends(scope("read"))]
+Writer = Annotated[Access, Depends(scope("write"))]
+Admin = Annotated[Access, Depends(scope("admin"))]

@@ -1,0 +1,72 @@
+"""Server-sent events: one JSON value an event, a comment now and then so that no proxy takes silence for the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import NamedTuple
+
+from fastapi.sse import format_sse_event
+from pydantic import BaseModel
+from starlette.responses import StreamingResponse
+
+from api import problems
+from folioscope.errors import FolioscopeError
+
+KEEP_ALIVE_S = 15.0
+
+log = logging.getLogger(__name__)
+
+
+class Sent(NamedTuple):
+    """One event. ``id``: what a client that comes back sends as Last-Event-ID."""
+
+    name: str
+    data: BaseModel
+    id: str | None = None
+
+
+def respond(events: AsyncGenerator[Sent], path: str, request_id: str) -> StreamingResponse:
+    """The events as they come; one that fails is told as ``error``, a problem, and ends them."""
+    return StreamingResponse(
+        _kept_alive(_lines(events, path, request_id)),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
+    )
+
+
+async def _lines(events: AsyncGenerator[Sent], path: str, request_id: str) -> AsyncGenerator[bytes]:
+    try:
+        async with contextlib.aclosing(events):
+            async for sent in events:
+                yield format_sse_event(data_str=sent.data.model_dump_json(), event=sent.name, id=sent.id)
+    except FolioscopeError as error:
+        yield _error(problems.of_error(error, path, request_id))
+    except Exception:
+        log.exception("%s failed", request_id)
+        yield _error(problems.problem(500, "internal_error", "The server failed; its log says why.", path, request_id))
+
+
+def _error(problem: dict[str, object]) -> bytes:
+    import json
+
+    return format_sse_event(data_str=json.dumps(problem), event="error")
+
+
+async def _kept_alive(lines: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(lines):
+        while True:
+            coming = asyncio.ensure_future(anext(lines, None))
+            try:
+                while not (await asyncio.wait({coming}, timeout=KEEP_ALIVE_S))[0]:
+                    yield b": keep-alive\n\n"
+            finally:
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.wait({coming})
+            line = coming.result()
+            if line is None:
+                return
+            yield line
