@@ -41,13 +41,13 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Serve the library over HTTP. Documents that are handed in are read in the background."""
-    from api.app import create_app
-
     needs_key = not insecure and (not _is_loopback(host) or bool(allow_host))
     with open_library(data_dir) as library:
         if needs_key:
             _demand_a_key(library, host)
         listening = _listen(host, port)
+        from api.app import create_app  # a second or more, so only for who may serve
+
         app = create_app(library, needs_key=needs_key, hosts=[_bracketed(host), *(allow_host or ())])
         if not quiet:
             address = f"http://{_bracketed(host)}:{listening.getsockname()[1]}"

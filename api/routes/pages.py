@@ -41,7 +41,9 @@ def get_image(
     number: int,
     request: Request,
     access: Reader,
-    width: Annotated[int, Query(ge=16, le=4000, description="pixels, give or take one; fewer where the limit on pixels says so")] = WIDTH,
+    width: Annotated[
+        int, Query(ge=16, le=4000, description="pixels, give or take one; fewer where the limit on pixels says so")
+    ] = WIDTH,
     format: Annotated[Format, Query()] = "jpeg",  # noqa: A002
     version: Version = None,
 ) -> Response:
