@@ -10,13 +10,21 @@ from fastapi import FastAPI
 
 from api import problems
 from api.guard import Guard
-from api.routes import collections, documents, jobs, pages, questions, system
+from api.routes import collections, completions, documents, jobs, pages, questions, system
 from api.security import Crowd
 from api.service import Service
 from folioscope import __version__
 from ingest import Library
 
-ROUTERS = (collections.router, documents.router, pages.router, jobs.router, questions.router, system.router)
+ROUTERS = (
+    collections.router,
+    documents.router,
+    pages.router,
+    jobs.router,
+    questions.router,
+    completions.router,
+    system.router,
+)
 
 
 def create_app(library: Library, *, needs_key: bool = False, hosts: Collection[str] = ()) -> FastAPI:

@@ -81,8 +81,16 @@ def of_error(error: errors.FolioscopeError, path: str, request_id: str) -> dict[
     return problem(status, error.code, told(error), path, request_id)
 
 
+def openai(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A problem in OpenAI's words."""
+    kind = "server_error" if body["status"] >= 500 else "invalid_request_error"
+    return {"error": {"message": body["detail"], "type": kind, "code": body["code"], "param": None}}
+
+
 def response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """A problem as a response."""
+    """A problem as a response, on OpenAI's routes as its clients expect it."""
+    if body["instance"].startswith("/v1/chat/"):
+        return JSONResponse(openai(body), status_code=body["status"], headers=dict(headers or {}))
     return JSONResponse(
         dict(body), status_code=body["status"], headers=dict(headers or {}), media_type="application/problem+json"
     )

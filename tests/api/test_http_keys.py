@@ -33,6 +33,9 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/v1/documents"): {"params": {"collection": "secret"}},
     ("PATCH", "/v1/documents/{document}"): {"json": {"metadata": {"a": 1}}},
     ("POST", "/v1/search"): {"json": {"query": "heron", "collection": "secret"}},
+    ("POST", "/v1/chat/completions"): {
+        "json": {"model": "docs/secret", "messages": [{"role": "user", "content": "heron?"}]}
+    },
     ("POST", "/v1/ask"): {"json": {"question": "heron?", "collection": "secret"}},
 }
 
@@ -117,7 +120,7 @@ def test_without_a_valid_key_no_route_answers(client, keys, filled) -> None:
         ):
             answer = ask(client, method, path, filled, headers=headers)
             assert answer.status_code == 401, (method, path, headers)
-            assert answer.json()["code"] == "unauthorized"
+            assert answer.json().get("error", answer.json())["code"] == "unauthorized"
             assert answer.headers["www-authenticate"] == "Bearer"
             assert "heron" not in answer.text
 
