@@ -100,7 +100,7 @@ async def complete(body: Completion, request: Request, access: Reader) -> JSONRe
     question, history = _asked(body.messages)
     told = Told(str(request.base_url))
     pieces = _pieces(access, collection.name, question, history, told)
-    head = {"id": f"chatcmpl-{new_id('ans')}", "created": int(time.time()), "model": body.model}
+    head: dict[str, Any] = {"id": f"chatcmpl-{new_id('ans')}", "created": int(time.time()), "model": body.model}
     if body.stream:
         lines = _lines(pieces, head, told, request.state.request_id)
         return StreamingResponse(lines, media_type="text/event-stream", headers={"cache-control": "no-cache"})
