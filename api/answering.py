@@ -33,6 +33,6 @@ def kept_answers(library: Library) -> Path:
 
 def forget_answers(library: Library, documents: Sequence[str]) -> None:
     """Replies that were given from pages of these documents go with them."""
-    from generation.cache import forget
+    from generation import forget
 
     forget(kept_answers(library), documents)

@@ -13,7 +13,6 @@ from api.cli import output
 from api.cli.output import say
 
 if TYPE_CHECKING:
-
     from folioscope.domain import Answer, Citation, Segment
     from folioscope.ports import AnswerModel, VisionModel
     from folioscope.settings import Settings

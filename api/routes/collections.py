@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from api.answering import forget_answers
 from api.schemas import CollectionOut, Listed, NewCollection, collection_out
 from api.security import Admin, Reader
 from folioscope.errors import CollectionExists, Forbidden
@@ -39,4 +40,7 @@ def get_collection(collection: str, access: Reader) -> CollectionOut:
 @router.delete("/{collection}", status_code=204)
 def delete_collection(collection: str, access: Admin) -> None:
     """With its documents, vectors and files."""
-    access.library.remove_collection(access.collection(collection).name)
+    found = access.collection(collection)
+    documents = [each.id for each in access.library.documents(found.name)]
+    access.library.remove_collection(found.name)
+    forget_answers(access.library, documents)

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from api.answering import forget_answers
 from api.schemas import Changes, DocumentOut, Listed, Metadata, Uploaded, document_out
 from api.security import Access, Reader, Writer
 from folioscope.errors import CollectionNotFound, DocumentNotFound, QueryError, TooLarge
@@ -153,7 +154,9 @@ def change_document(document: str, body: Changes, access: Writer) -> DocumentOut
 @router.delete("/{document}", status_code=204)
 def delete_document(document: str, access: Writer) -> None:
     """Nothing finds it from now on."""
-    access.library.forget(access.document(document).id)
+    found = access.document(document)
+    access.library.forget(found.id)
+    forget_answers(access.library, [found.id])
 
 
 @router.get("/{document}/file", response_class=FileResponse)
