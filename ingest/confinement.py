@@ -101,7 +101,8 @@ def attempts(path: str, folder: str, port: int) -> dict[str, str]:
     ``path`` is a file, ``folder`` is there; on ``port`` of this host somebody listens.
     """
     tries: dict[str, Callable[[], object]] = {
-        "use the network": lambda: socket.create_connection(("127.0.0.1", port), 5).close(),
+        "connect by TCP": lambda: socket.create_connection(("127.0.0.1", port), 5).close(),
+        "send by UDP": lambda: _send(port),
         "read other files": Path(path).read_bytes,
         "write files": lambda: Path(folder, "written").write_bytes(b""),
         "change files": lambda: Path(path).chmod(0o600),
@@ -109,6 +110,11 @@ def attempts(path: str, folder: str, port: int) -> dict[str, str]:
         "start programs": lambda: subprocess.run(["/bin/sh", "-c", ":"], check=True),
     }
     return {what: _outcome(attempt) for what, attempt in tries.items()}
+
+
+def _send(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+        ours.sendto(b"", ("127.0.0.1", port))
 
 
 def _outcome(attempt: Callable[[], object]) -> str:

@@ -328,7 +328,7 @@ class _Child:
         self._requests, theirs = socket.socketpair()
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", "-c", START, str(root), json.dumps(config)],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
