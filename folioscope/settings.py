@@ -128,7 +128,9 @@ class Settings(BaseSettings):
     page_timeout_s: float = Field(60.0, gt=0, description="wall-clock seconds for one page, OCR included")
     cpu_limit_s: int = Field(600, ge=1, description="CPU seconds of a child process for one document")
     memory_limit_mb: int = Field(
-        2048, ge=256, description="address space of a child process, beyond what it has at its start"
+        2048,
+        ge=256,
+        description="address space of a child process beyond what it has at its start, an opened PDF's size included",
     )
 
     server_requests: int = Field(

@@ -89,6 +89,12 @@ def _run(*arguments: str, given: bytes = b"", before_exec: Callable[[], None] | 
             "tesseract is not on the PATH.",
             hint="Install the Debian package tesseract-ocr, or set ocr to rapidocr or auto.",
         ) from None
+    except OSError as error:
+        raise OcrFailed(
+            f"tesseract can't be started: {error}.",
+            hint="The process that reads documents may start programs of the system's folders and of tesseract's own; "
+            "install the Debian package tesseract-ocr, or set ocr to rapidocr.",
+        ) from None
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines()
         raise OcrFailed(

@@ -1,8 +1,10 @@
 """Documents are read in child processes with limits: a file that hangs, crashes or eats memory takes nothing with it.
 
-Each child is a fresh interpreter with a clean environment in a process group of its own. It can't outlive the parent:
-on Linux the kernel kills it, elsewhere it ends when its pipe does. The parent trusts nothing that it sends
-(``ingest.frames``), gives it a time for each page and replaces it when it dies.
+Each child is a fresh interpreter with a clean environment in a process group of its own, without network and with no
+file but those of Python and the system where the kernel allows that (``ingest.confinement``): a document is opened by
+the parent and handed over. A child can't outlive the parent: on Linux the kernel kills it, elsewhere it ends when its
+input does. The parent trusts nothing that it sends (``ingest.frames``), gives it a time for each page and replaces it
+when it dies.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import os
 import queue
 import select
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +35,7 @@ from numpy.typing import NDArray
 from folioscope import errors
 from folioscope.domain import Page, Problem, Words
 from ingest import frames
+from ingest.confinement import Confinement
 
 if TYPE_CHECKING:
     from folioscope.settings import Settings
@@ -45,7 +50,9 @@ PIPE_BYTES = 1 << 20  # how far a child reads ahead: some 60 pages
 MOST_WORDS_BYTES = 64 << 20
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TESSDATA_PREFIX", "LD_LIBRARY_PATH")
 ONE_THREAD = {"OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-START = "import sys; sys.path.append(sys.argv[1]); from ingest.sandbox_worker import main; main()"
+# Our own code is looked for behind the standard library (three places) and before what is installed: an editable
+# installation of another checkout does not get in between.
+START = "import sys; sys.path.insert(3, sys.argv[1]); from ingest.sandbox_worker import main; main()"
 BY_CODE = {
     kind.code: kind
     for kind in vars(errors).values()
@@ -81,6 +88,14 @@ class Ocr:
 
     engine: Literal["auto", "tesseract", "rapidocr", "off"] = "auto"
     languages: str = "eng"
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """What confines a child, what does not and why, and what came of each of its attempts (`confinement.attempts`)."""
+
+    confinement: Confinement
+    outcomes: dict[str, str]
 
 
 class Sandbox:
@@ -159,11 +174,25 @@ class Sandbox:
         child = self._starter.submit(_Child, self.limits, self.ocr).result()
         self._children.add(child)
         try:
-            child.receive("ready", START_S)
+            child.ready()
         except Died as death:
             self.discard(child)
             raise death.as_error("The process that reads documents") from None
         return child
+
+    def self_test(self) -> SelfTest:
+        """Have a child of its own try what it should not be able to do. Raises `ParserCrashed`, `ParserTimeout`."""
+        child = self.start()
+        try:
+            with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
+                (file := Path(folder) / "file").touch()
+                child.ask("try", path=str(file), folder=folder, port=server.getsockname()[1])
+                header, _ = child.receive("tried", START_S)
+        except Died as death:
+            raise death.as_error("The sandbox's self-test") from None
+        finally:
+            self.discard(child)
+        return SelfTest(child.confinement, dict(header["outcomes"]))
 
     def discard(self, child: _Child) -> None:
         """Kill a child for good."""
@@ -194,7 +223,8 @@ class OpenedDocument:
 
     def _open(self, child: _Child) -> None:
         try:
-            child.ask("open", path=str(self._path.resolve()), password=self._password)
+            with self._path.open("rb") as file:
+                child.ask("open", password=self._password, file=file)
             header, _ = child.receive("opened", self._sandbox.limits.page_s)
             self.media_type, self.page_count = str(header.get("media_type")), int(header.get("page_count", 0))
         except Died as death:
@@ -295,34 +325,43 @@ class _Child:
     def __init__(self, limits: Limits, ocr: Ocr) -> None:
         config = {"parent": os.getpid(), "limits": asdict(limits), "ocr": asdict(ocr)}
         root = Path(__file__).resolve().parents[1]
+        self._requests, theirs = socket.socketpair()
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", "-c", START, str(root), json.dumps(config)],
-            stdin=subprocess.PIPE,
+            stdin=theirs.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
             env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | ONE_THREAD,
             start_new_session=True,
         )
-        assert self._process.stdin is not None
+        theirs.close()
         assert self._process.stdout is not None
-        self._requests, self._answers = self._process.stdin, self._process.stdout
+        self._answers = self._process.stdout
         _widen(self._answers.fileno())
         self._poll = select.poll()
         self._poll.register(self._answers, select.POLLIN)
         self._limits = limits
         self.pages = 0
         self.rss_mb = 0.0
+        self.confinement = Confinement((), ())
 
     def running(self) -> bool:
         """Whether it lives."""
         return self._process.poll() is None
 
-    def ask(self, do: str, **details: object) -> None:
-        """Send a request."""
+    def ready(self) -> None:
+        """Wait until it has come up."""
+        header, _ = self.receive("ready", START_S)
+        self.confinement = Confinement(tuple(header.get("holds", ())), tuple(header.get("lacks", ())))
+
+    def ask(self, do: str, file: BinaryIO | None = None, **details: object) -> None:
+        """Send a request, and an open file with it."""
+        request = json.dumps({"do": do, **details}).encode() + b"\n"
         try:
-            self._requests.write(json.dumps({"do": do, **details}).encode() + b"\n")
-        except BrokenPipeError:
+            sent = socket.send_fds(self._requests, [request], [file.fileno()] if file else [])
+            self._requests.sendall(request[sent:])
+        except ConnectionError:
             raise self._death() from None
 
     def receive(self, kind: str, seconds: float) -> tuple[dict[str, Any], bytes]:

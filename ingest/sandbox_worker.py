@@ -1,7 +1,8 @@
 """The child's side of the sandbox: reads one document at a time under limits and streams its pages to the parent.
 
-Requests come as JSON lines on standard input; answers go as frames to what was standard output. Nothing that a library
-prints can get between them. The process ends when its input does.
+Requests come as JSON lines through the socket that is standard input, the document to open as a descriptor beside its
+request; answers go as frames to what was standard output. Nothing that a library prints can get between them. The
+process ends when its input does.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from folioscope.domain import Page, Problem, Words
 from folioscope.errors import Corrupt, DocumentError
 from ingest import frames
-from ingest.ocr import recogniser
+from ingest.confinement import attempts, confine
+from ingest.ocr import choose, recogniser
 from ingest.sandbox import OUT_OF_MEMORY, Limits, Ocr
-from ingest.sources import Source, open_source
+from ingest.sources import Source, open_file
 
 PR_SET_PDEATHSIG = 1
 
@@ -35,10 +38,9 @@ class Worker:
         self._answers = answers
         self._source: Source | None = None
 
-    def serve(self, requests: BinaryIO) -> None:
+    def serve(self, parent: socket.socket) -> None:
         """Until the parent closes its end."""
-        for line in requests:
-            request = json.loads(line)
+        for request in _requests(parent):
             try:
                 self._answer(**request)
             except DocumentError as error:
@@ -53,6 +55,8 @@ class Worker:
             self._pages(**details)
         elif do == "render":
             self._send(frames.pack_image(self._opened.render(**details)))
+        elif do == "try":
+            self._send(frames.pack({"kind": "tried", "outcomes": attempts(**details)}))
         elif do == "close":
             self._close()
             self._send(frames.pack({"kind": "closed", "rss_mb": _memory_mb()[1]}))
@@ -62,11 +66,11 @@ class Worker:
         assert self._source is not None, "no document is open"
         return self._source
 
-    def _open(self, path: str, password: str | None) -> None:
+    def _open(self, descriptor: int, password: str | None) -> None:
         self._close()
         _limit_cpu(self._limits.cpu_s)
-        limits = self._limits
-        self._source = open_source(Path(path), password, max_pages=limits.max_pages, max_pixels=limits.max_pixels)
+        limits, file = self._limits, os.fdopen(descriptor, "rb")
+        self._source = open_file(file, password, max_pages=limits.max_pages, max_pixels=limits.max_pixels)
         opened = {"media_type": self._source.media_type, "page_count": self._source.page_count}
         self._send(frames.pack({"kind": "opened", **opened}))
 
@@ -91,6 +95,20 @@ class Worker:
     def _send(self, frame: bytes) -> None:
         self._answers.write(frame)
         self._answers.flush()
+
+
+def _requests(parent: socket.socket) -> Iterator[dict[str, Any]]:
+    """Each with the ``descriptor`` that came with it, if one did."""
+    received = b""
+    files: list[int] = []
+    while True:
+        part, descriptors, _, _ = socket.recv_fds(parent, 1 << 16, 1)
+        if not part:
+            return
+        files += descriptors
+        *lines, received = (received + part).split(b"\n")
+        for line in lines:
+            yield json.loads(line) | ({"descriptor": files.pop()} if files else {})
 
 
 def _error(error: DocumentError) -> dict[str, Any]:
@@ -122,11 +140,10 @@ def _limit_memory(megabytes: int) -> None:
 
 def _memory_mb() -> tuple[float, float]:
     """Mapped and resident; where there is no /proc, the peak stands in for the present."""
-    try:
-        mapped, resident = Path("/proc/self/statm").read_text().split()[:2]
-    except OSError:
+    if _STATM is None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (20 if sys.platform == "darwin" else 10)
         return peak, peak
+    mapped, resident = os.pread(_STATM, 100, 0).split()[:2]
     page_mb = resource.getpagesize() / 2**20
     return int(mapped) * page_mb, int(resident) * page_mb
 
@@ -140,6 +157,8 @@ def die_with_parent() -> None:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+# Opened once: the child will be able to open next to nothing.
+_STATM = os.open("/proc/self/statm", os.O_RDONLY) if os.path.exists("/proc/self/statm") else None  # noqa: PTH110
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
@@ -149,17 +168,19 @@ def main() -> None:
     die_with_parent()
     if os.getppid() != config["parent"]:  # it died before the line above
         return
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    parent, answers = socket.socket(fileno=os.dup(0)), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)
     limits, ocr = Limits(**config["limits"]), Ocr(**config["ocr"])
+    # Now, while there is one thread: what is imported from here on is read by a confined process, too.
+    confinement = confine(programs=choose(ocr.engine) == "tesseract")
     import ingest.sources.pdf  # noqa: F401  now, so that its second does not count as the first document's
 
     _limit_memory(limits.memory_mb)
-    answers.write(frames.pack({"kind": "ready"}))
+    answers.write(frames.pack({"kind": "ready", **asdict(confinement)}))
     answers.flush()
     try:
-        Worker(limits, ocr, answers).serve(requests)
-    except BrokenPipeError:  # the parent is gone
+        Worker(limits, ocr, answers).serve(parent)
+    except (BrokenPipeError, ConnectionResetError):  # the parent is gone
         os._exit(0)

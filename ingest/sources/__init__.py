@@ -5,9 +5,10 @@ Sources know nothing of processes and limits on time or memory: they run inside 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from folioscope.domain import Page, Words
 from folioscope.errors import EmptyFile, UnsupportedType
 
-__all__ = ["LONGEST_LOOK", "PDF", "Recognise", "Source", "detect", "open_source", "scale_within"]
+__all__ = ["LONGEST_LOOK", "PDF", "Recognise", "Source", "detect", "open_file", "open_source", "scale_within"]
 
 PDF = "application/pdf"
 LONGEST_LOOK = 1024
@@ -101,18 +102,32 @@ def _known_other(head: bytes) -> str | None:
 
 def open_source(path: Path, password: str | None, *, max_pages: int, max_pixels: int) -> Source:
     """Open a file by its content. Raises the subclasses of `DocumentError`; ``OSError`` where it can't be read."""
-    with path.open("rb") as file:
-        head = file.read(LONGEST_LOOK)
-        file.seek(max(0, path.stat().st_size - LONGEST_LOOK))
-        tail = file.read(LONGEST_LOOK)
-    media_type = detect(head, tail)
-    if media_type == PDF:
-        from ingest.sources.pdf import PdfSource
+    return open_file(path.open("rb"), password, max_pages=max_pages, max_pixels=max_pixels)
 
-        return PdfSource(path, password, max_pages=max_pages, max_pixels=max_pixels)
-    from ingest.sources.image import ImageSource
 
-    return ImageSource(path, media_type, max_pages=max_pages, max_pixels=max_pixels)
+def open_file(file: BinaryIO, password: str | None, *, max_pages: int, max_pixels: int) -> Source:
+    """As `open_source`, of a file that is open already, on disk. It is closed with the source, or where that fails."""
+    try:
+        media_type = detect(*_ends(file))
+        if media_type == PDF:
+            from ingest.sources.pdf import PdfSource
+
+            return PdfSource(file, password, max_pages=max_pages, max_pixels=max_pixels)
+        from ingest.sources.image import ImageSource
+
+        return ImageSource(file, media_type, max_pages=max_pages, max_pixels=max_pixels)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _ends(file: BinaryIO) -> tuple[bytes, bytes]:
+    """The first and the last `LONGEST_LOOK` bytes."""
+    head = file.read(LONGEST_LOOK)
+    file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_LOOK))
+    tail = file.read(LONGEST_LOOK)
+    file.seek(0)
+    return head, tail
 
 
 def scale_within(width: float, height: float, scale: float, max_pixels: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,19 +23,15 @@ GET_AGAIN = "Open it in an image viewer and save it anew, or get it again from w
 class ImageSource:
     """An opened image file. Raises `Corrupt`, `TooLarge`, `TooManyPages`."""
 
-    def __init__(self, path: Path, media_type: str, *, max_pages: int, max_pixels: int) -> None:
+    def __init__(self, file: BinaryIO, media_type: str, *, max_pages: int, max_pixels: int) -> None:
         self.media_type = media_type
         self._max_pixels = max_pixels
-        self._file = path.open("rb")
-        try:
-            self._image = self._open()
-            self._check_size(self._image.size)
-            self.page_count = self._count_frames()
-            if self.page_count > max_pages:
-                raise TooManyPages(f"The image has {self.page_count} frames; the limit is {max_pages} pages.")
-        except BaseException:
-            self._file.close()
-            raise
+        self._file = file
+        self._image = self._open()
+        self._check_size(self._image.size)
+        self.page_count = self._count_frames()
+        if self.page_count > max_pages:
+            raise TooManyPages(f"The image has {self.page_count} frames; the limit is {max_pages} pages.")
 
     def _open(self) -> Image.Image:
         try:

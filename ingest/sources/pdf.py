@@ -7,10 +7,10 @@ words and raster; it is already upright and starts at the crop box, so boxes nee
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pymupdf
@@ -39,8 +39,9 @@ class PdfSource:
 
     media_type = PDF
 
-    def __init__(self, path: Path, password: str | None, *, max_pages: int, max_pixels: int) -> None:
-        self._pdf = _open(path, password)
+    def __init__(self, file: BinaryIO, password: str | None, *, max_pages: int, max_pixels: int) -> None:
+        self._pdf = _open(file, password)
+        file.close()  # what is mapped stays
         self._max_pixels = max_pixels
         self.page_count = _count_pages(self._pdf)
         if self.page_count > max_pages:
@@ -98,9 +99,12 @@ class PdfSource:
 GET_AGAIN = "Open it in a PDF reader and save it anew, or get it again from where it came from."
 
 
-def _open(path: Path, password: str | None) -> Any:
+def _open(file: BinaryIO, password: str | None) -> Any:
+    # MuPDF opens a name or memory, and inside the sandbox there are no names. Pages of the file that it does not look
+    # at are not read; none of it is copied.
+    mapped = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
     try:
-        pdf = pymupdf.open(path, filetype="pdf")
+        pdf = pymupdf.open(stream=memoryview(mapped), filetype="pdf")
     except Exception as error:
         if "PubSec" in f"{error} {error.__cause__}":
             raise Encrypted(

@@ -205,6 +205,15 @@ def test_a_page_that_takes_too_much_memory_is_a_page_with_a_problem(
     assert (problem.code, "256 MB of memory" in problem.message) == ("parser_crashed", True)
 
 
+def test_a_pdf_larger_than_the_memory_limit_is_refused(tmp_path: Path, started: Callable[[], set[int]]) -> None:
+    path = tmp_path / "large.pdf"
+    path.write_bytes(b"%PDF-1.7")
+    os.truncate(path, 300 << 20)
+    with Sandbox(with_limits(memory_mb=256), OFF, 1) as sandbox, pytest.raises(ParserCrashed, match="256 MB") as error:
+        sandbox.open(path)
+    assert "memory_limit_mb" in error.value.hint
+
+
 def test_pages_that_nobody_wants_any_more(make_pdf: MakePdf, started: Callable[[], set[int]]) -> None:
     path = make_pdf("a.pdf", ["x"] * 50)
     with Sandbox(LIMITS, OFF, 1) as sandbox:
