@@ -336,7 +336,7 @@ def test_a_page_that_can_not_be_drawn_is_left_out_and_noted(
     library: Library, make_pdf: MakePdf, known: dict[str, Letters], caplog: pytest.LogCaptureFixture
 ) -> None:
     library.ingest([make_pdf("a.pdf", ["first", "second"]), make_pdf("b.pdf", ["third"])])
-    library.files.path(library.document("a.pdf").sha256).unlink()
+    library.files.originals.remove(library.document("a.pdf").sha256)
     library.add_channel(None, "visual", "eyes")
     library.backfill()
     assert stands(library)["visual"] == (True, 3, 3)
