@@ -82,6 +82,8 @@ class Bucket:
         finally:
             with self._guard:
                 self._used[sha256] -= 1
+                if not self._used[sha256]:
+                    del self._used[sha256]
             self._trim()
 
     def has(self, sha256: str) -> bool:

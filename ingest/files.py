@@ -109,7 +109,7 @@ class Files:
 
         ``unwanted``: whether nothing refers to an original, which stays so within the context.
         """
-        for sha256 in self.originals.hashes():
+        for sha256 in {*self.originals.hashes(), *(path.name for path in self.pages.iterdir())}:
             with unwanted(sha256) as yes:
                 if yes:
                     self.remove(sha256)

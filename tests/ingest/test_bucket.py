@@ -148,6 +148,13 @@ def test_a_prefix_belongs_to_one_catalog(bucket: Bucket, server: str, url: str, 
     assert bucket.has(sha256)
 
 
+def test_the_usual_variable_names_the_server(
+    server: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    Bucket(url, "", tmp_path / "cache", cache_bytes=0, owner="cat_a").check()
+
+
 def test_each_fault_of_the_storage_is_said(server: str, url: str, tmp_path: Path) -> None:
     def opened(url: str, endpoint: str) -> Bucket:
         return Bucket(url, endpoint, tmp_path / "cache", cache_bytes=0, owner="cat_a")
@@ -196,6 +203,17 @@ def test_ingest_search_image_reingest_delete(server: str, url: str, tmp_path: Pa
         library.remove("a.pdf")
         assert not library.files.originals.has(sha256)
     assert _files(chosen).state == "ok"
+
+
+def test_another_host_with_the_same_catalog_draws_its_pages(
+    server: str, url: str, tmp_path: Path, make_pdf: MakePdf, postgres_url: str
+) -> None:
+    first, second = (settings(tmp_path / name, url, server, database_url=postgres_url) for name in ("one", "two"))
+    with Library(settings=first) as library:
+        (ready,) = library.ingest([make_pdf("a.pdf", ["The lamp is lit."])]).outcomes
+    with Library(settings=second) as library:
+        assert max(library.image(PageKey(ready.document_id, 1, 1), 200).shape) == 200
+        assert [path.name for path in library.files.originals.folder.iterdir()] == [library.document("a.pdf").sha256]
 
 
 def test_an_original_that_is_damaged_fails_its_document_alone(
