@@ -32,7 +32,7 @@ def is_current(db: sa.Connection) -> bool:
 def migrate(db: sa.Connection) -> None:
     """Bring the tables to `HEAD` within the transaction of ``db``: all of it or nothing.
 
-    Raises `StorageError` for a database that a newer Folioscope has written, and for one whose tables are not a catalog's.
+    Raises `StorageError` for a database that a newer version has written, and for tables that are no catalog's.
     """
     if db.dialect.name == "postgresql":
         db.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
