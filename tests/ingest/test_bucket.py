@@ -32,9 +32,10 @@ AUTH = "INITIAL_NO_AUTH_ACTION_COUNT"
 
 @contextmanager
 def s3_server(port: int = 0, **env: str) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", port))
-        port = free.getsockname()[1]
+    if not port:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with (
