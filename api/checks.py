@@ -38,7 +38,7 @@ def check_all(settings: Settings) -> list[Result]:
     """Every check, none of which stops the others."""
     checks: list[Callable[[Settings], Result]] = [
         _python, _packages, _data_folder, _disk, _ocr, _semantic, _visual_models, _vectors, _sandbox, _database,
-        _model, _vendors,
+        _files, _model, _vendors,
     ]  # fmt: skip
     results = []
     for check in checks:
@@ -182,6 +182,17 @@ def _database(settings: Settings) -> Result:
         return Result("database", "ok", "SQLite in the data folder")
     Database(settings.database_url).close()
     return Result("database", "ok", "reached")
+
+
+def _files(settings: Settings) -> Result:
+    """Where originals lie; on S3, whether they can be listed. Nothing is written."""
+    if not settings.files_url:
+        return Result("files", "ok", "in the data folder")
+    from ingest.bucket import Bucket
+
+    with tempfile.TemporaryDirectory() as cache:
+        Bucket(settings.files_url, settings.files_endpoint, Path(cache), cache_bytes=0, owner="").check()
+    return Result("files", "ok", f"{settings.files_url} can be listed")
 
 
 def _model(settings: Settings) -> Result:

@@ -50,6 +50,11 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=default_data_dir, description="the folder where everything lives")
     database_url: str = Field("", description="SQLAlchemy URL of catalog and jobs; empty: SQLite in the data folder")
+    files_url: str = Field(
+        "", description="s3://bucket/prefix for the originals of documents; empty: the data folder; credentials: AWS_*"
+    )
+    files_endpoint: str = Field("", description="URL of an S3-compatible server; empty: AWS_ENDPOINT_URL, else AWS")
+    files_cache_mb: int = Field(4096, ge=0, description="originals kept in the data folder when they are on S3")
     collection: str = Field(
         "default", min_length=1, max_length=64, description="the collection used when none is named"
     )

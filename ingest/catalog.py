@@ -53,6 +53,7 @@ class VersionRow:
     filename: str
     metadata: Metadata
     sha256: str
+    bytes: int
     password: str | None
     status: str  # queued, processing, ready, failed, superseded, gone
     pages: int
@@ -231,6 +232,7 @@ class Catalog:
             row.filename,
             row.metadata,
             row.sha256,
+            row.bytes,
             row.password,
             row.status,
             row.pages,
@@ -367,6 +369,13 @@ class Catalog:
         v = t.versions.c
         with self.database.read() as db:
             return set(db.execute(sa.select(v.sha256).where(v.sha256.is_not(None), v.status != "gone")).scalars())
+
+    def refers(self, sha256: str) -> bool:
+        """Whether a version that may still be read has this original."""
+        v = t.versions.c
+        query = sa.select(v.sha256).where(v.sha256 == sha256, v.status.not_in(("superseded", "gone"))).limit(1)
+        with self.database.read() as db:
+            return db.execute(query).first() is not None
 
     def purge(self, document_id: str, version: int | None = None, *, forget: bool = True) -> list[str]:
         """Remove the rows of a superseded version's pages, or of a whole document, whose vectors are gone.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,16 +16,17 @@ from sqlalchemy import exc
 
 from folioscope.errors import ConfigError, DiskFull, StorageError
 from ingest.folder import storage_errors
-from ingest.schema import metadata
+from ingest.migrate import is_current, migrate
+from ingest.schema import identity
 
 FULL_BYTES = 1 << 20
 """With less free than this, a failed write is put down to the full disk."""
 
 
 class Database:
-    """``url``: a SQLAlchemy URL; the tables are made where there are none.
+    """``url``: a SQLAlchemy URL; tables are made, or brought to what this version knows.
 
-    Raises `ConfigError`, `DiskFull`, `StorageError`, the last also for tables of another version.
+    Raises `ConfigError`, `StorageError` (also for a database that a newer version has written), `DiskFull`.
 
     ``changes`` counts writes that a reader's cache must notice.
     """
@@ -41,14 +43,27 @@ class Database:
             with storage_errors(Path(self._file)):
                 Path(self._file).touch(mode=0o600)  # others shall not read words and passwords
         self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        # Unpooled: a lock's holder needs a second connection, which waiting for locks must not use up.
+        self._lockers = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        self._guard = threading.Lock()
         self.changes = 0
         try:
-            with self.write() as db:
-                _check_version(db)
-                metadata.create_all(db)
+            self._migrate()
         except BaseException:
             self.close()
             raise
+
+    def _migrate(self) -> None:
+        with self.read() as db:
+            current = is_current(db)
+        if not current:
+            with self.write() as db:
+                migrate(db)
+
+    def identity(self) -> str:
+        """The catalog's own id: ``cat_`` and 80 random bits, for as long as it exists."""
+        with self.read() as db:
+            return str(db.execute(sa.select(identity.c.id)).scalar_one())
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -69,6 +84,26 @@ class Database:
                 yield db
         except exc.DBAPIError as error:
             raise _storage_error(error, self._file) from error
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """One holder of a name at a time: among all processes on Postgres; an SQLite file has a single process.
+
+        It is held by a connection of its own and goes with it, however the process ends.
+        """
+        if self._engine.dialect.name == "sqlite":
+            with self._guard:
+                yield
+            return
+        try:
+            connection = self._lockers.connect()
+            connection.execute(sa.select(sa.func.pg_advisory_lock(sa.func.hashtextextended(name, 0))))
+        except exc.DBAPIError as error:
+            raise _storage_error(error, self._file) from error
+        try:
+            yield
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -91,24 +126,6 @@ def _engine(url: str) -> sa.Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
-
-
-def _check_version(db: sa.Connection) -> None:
-    """Refuse tables that are not those of today: half understood, what they hold would be lost."""
-    inspector = sa.inspect(db)
-    there = [name for name in inspector.get_table_names() if name in metadata.tables]
-    if not there:
-        return
-    columns = inspector.get_multi_columns(filter_names=there)
-    found = {name: {column["name"] for column in rows} for (_, name), rows in columns.items()}
-    for name, table in metadata.tables.items():
-        if found.get(name) != set(table.columns.keys()):
-            raise StorageError(
-                f"The catalog {db.engine.url.render_as_string(hide_password=True)} was made by another version of "
-                f"Folioscope: its table {name!r} is not the one of this version.",
-                hint="Use that version, or take an empty data folder (FOLIOSCOPE_DATA_DIR; for a server's catalog "
-                "FOLIOSCOPE_DATABASE_URL) and ingest the documents again.",
-            )
 
 
 def _storage_error(error: exc.DBAPIError, database: str | None) -> StorageError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,21 +63,17 @@ def name(path: Path) -> str:
 
 
 class Intake:
-    """``guard``: held while an original is stored or removed. ``emit``: told what happens. ``read``: called with the
-    document and version that are to be read.
-    """
+    """``emit``: told what happens. ``read``: called with the document and version that are to be read."""
 
     def __init__(
         self,
         catalog: Catalog,
         files: Files,
-        guard: threading.Lock,
         emit: Callable[[Event], None],
         read: Callable[[str, int], None],
     ) -> None:
         self._catalog = catalog
         self._files = files
-        self._guard = guard
         self._emit = emit
         self._read = read
 
@@ -98,15 +93,15 @@ class Intake:
         """
         filename, source = origin or Origin(name(path), readable(path.absolute()))
         try:
-            with self._guard:
-                sha256, size = self._files.put(path)
+            with self._files.stage(path) as staged, self._catalog.database.lock(staged.sha256):
+                self._files.keep(staged)
                 entry = self._catalog.register(
                     collection,
                     job,
                     filename=filename,
                     source=source,
-                    sha256=sha256,
-                    size=size,
+                    sha256=staged.sha256,
+                    size=staged.size,
                     password=password,
                     metadata=metadata,
                 )
@@ -159,7 +154,7 @@ class Intake:
             filename=document.filename,
             source=document.source,
             sha256=document.sha256,
-            size=self._files.path(document.sha256).stat().st_size,
+            size=old.bytes if old else 0,
             password=password or (old.password if old else None),
             again=True,
         )

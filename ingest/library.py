@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from folioscope.errors import (
     FolioscopeError,
     NotFoundError,
     QueryError,
+    StorageError,
     Unreadable,
 )
 from folioscope.ports import TextEncoder
@@ -36,7 +37,7 @@ from ingest.changes import ChannelChanges, named_entries
 from ingest.channels import Channels, ChannelStatus
 from ingest.database import Database
 from ingest.discover import discover
-from ingest.files import Files
+from ingest.files import Files, open_originals
 from ingest.folder import DataFolder
 from ingest.intake import Intake, Origin, Outcome, Report, name
 from ingest.page_store import CollectionPages
@@ -75,7 +76,10 @@ class Library:
         self._database = Database(settings.database_url or f"sqlite:///{self.folder / 'catalog.sqlite'}")
         self.catalog = Catalog(self._database)
         self.files = Files(
-            self.folder.path, max_bytes=settings.max_file_mb << 20, cache_bytes=settings.image_cache_mb << 20
+            self.folder.path,
+            open_originals(settings, self.folder.path, self._database),
+            max_bytes=settings.max_file_mb << 20,
+            cache_bytes=settings.image_cache_mb << 20,
         )
         self._workers = settings.workers or os.cpu_count() or 1
         limits = Limits.from_settings(settings)
@@ -89,8 +93,7 @@ class Library:
         self._listeners: list[Listener] = []
         self._waiting: dict[tuple[str, int | None], set[str]] = {}  # channels not open when it was removed from others
         self._starting = threading.Lock()  # jobs are started and stopped by one thread at a time
-        self._guard = threading.Lock()  # an original is stored or removed by one thread at a time
-        self._intake = Intake(self.catalog, self.files, self._guard, self.emit, self._read)
+        self._intake = Intake(self.catalog, self.files, self.emit, self._read)
         self.channels.tidy()
         self._sweep()
 
@@ -282,7 +285,7 @@ class Library:
         target = self.collection(collection)
         documents = [self.catalog.document(target, name) for name in names]
         for document in documents:
-            if not self.files.path(document.sha256).is_file():
+            if not document.sha256 or not self.files.originals.has(document.sha256):
                 raise DocumentNotFound(
                     f"The original of {document.filename} is not stored (it could not be read).",
                     hint=f"Ingest the file again: `folioscope ingest {document.source}`.",
@@ -344,9 +347,10 @@ class Library:
                     for channel in opened.values():
                         channel.delete(document, version)
                         channel.flush()
-                    with self._guard:
-                        for sha256 in self.catalog.purge(document, version, forget=not closed):
-                            self.files.remove(sha256)
+                    for sha256 in self.catalog.purge(document, version, forget=not closed):
+                        with self._unwanted(sha256) as yes:
+                            if yes:
+                                self.files.remove(sha256)
                 self._waiting[document, version] = closed
             except FolioscopeError as error:
                 log.warning("%s could not be removed wholly: %s", document, error)
@@ -354,6 +358,12 @@ class Library:
             self._changes.switch()
         except FolioscopeError as error:
             log.warning("a channel that is complete could not take over: %s", error)
+
+    @contextmanager
+    def _unwanted(self, sha256: str) -> Iterator[bool]:
+        """Whether nothing refers to an original. Nobody stores or removes it meanwhile, on other hosts neither."""
+        with self._database.lock(sha256):
+            yield not self.catalog.refers(sha256)
 
     # --- pages ------------------------------------------------------------------------------------------------------
 
@@ -364,11 +374,11 @@ class Library:
         row = self.catalog.version(key.document_id, key.version)
         if row is None or not 1 <= key.number <= row.pages:
             raise DocumentNotFound(f"There is no page {key.number} of {key.document_id}, version {key.version}.")
-        path = self.files.path(row.sha256)
 
         def draw() -> NDArray[np.uint8]:
             try:
-                return self._painter.render(path, key.number, long_edge, row.password)
+                with self.original(row.sha256) as path:
+                    return self._painter.render(path, key.number, long_edge, row.password)
             except OSError as error:
                 raise Unreadable(
                     f"The original of {row.filename} can't be read: {error.strerror or error}.",
@@ -392,9 +402,9 @@ class Library:
         except DocumentError as error:
             raise QueryError(f"{path} can't be searched with: {error.message}", hint=error.hint) from error
 
-    def original(self, sha256: str) -> Path:
-        """Where an original lies."""
-        return self.files.path(sha256)
+    def original(self, sha256: str) -> AbstractContextManager[Path]:
+        """A path to an original, which holds as long as the context. Raises `StorageError`."""
+        return self.files.originals.open(sha256)
 
     def page_image(self, found: PageHit | Citation, long_edge: int = PAGE_LONG_EDGE) -> NDArray[np.uint8]:
         """The image of a page that was found or cited."""
@@ -448,6 +458,13 @@ class Library:
     def _read(self, document_id: str, version: int) -> None:
         self._start_jobs().read(document_id, version)
 
+    def _tidy(self) -> None:
+        known = self.catalog.originals()
+        try:
+            self.files.tidy(lambda sha256: nullcontext(False) if sha256 in known else self._unwanted(sha256))
+        except StorageError as error:
+            log.warning("what nothing refers to could not be removed: %s", error)  # work goes on, or says so itself
+
     def _start_jobs(self) -> Jobs:
         with self._starting:
             return self._started()
@@ -456,7 +473,7 @@ class Library:
         if self.pipeline.stopping:
             self._leave_off()  # what was left off is taken up again by a fresh start
         if self._jobs is None:
-            self.files.tidy(self.catalog.originals())
+            self._tidy()
             from ingest.jobs import Jobs, sync_url
 
             url = self.settings.database_url

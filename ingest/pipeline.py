@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Metadata, Page, PageInput, PageKey, Problem, Vector
-from folioscope.errors import ChannelUnavailable, DocumentError, FolioscopeError
+from folioscope.errors import ChannelUnavailable, DocumentError, FolioscopeError, StorageError
 from ingest.catalog import Catalog, VersionRow
 from ingest.channels import Channels
 from ingest.drawing import Drawing
@@ -65,8 +65,8 @@ class Workplace(Protocol):
     sandbox: Sandbox
     drawing_sandbox: Sandbox
 
-    def original(self, sha256: str) -> Path:
-        """Where the original lies."""
+    def original(self, sha256: str) -> AbstractContextManager[Path]:
+        """A path to the original, which holds as long as the context."""
         ...
 
     def emit(self, event: Event) -> None:
@@ -134,7 +134,8 @@ class Pipeline:
         catalog = self._workplace.catalog
         immediate = self._workplace.channels.immediate(catalog.collection_by_id(row.collection_id))
         self._check(row)
-        with self._workplace.sandbox.open(self._workplace.original(row.sha256), row.password) as opened:
+        workplace = self._workplace
+        with workplace.original(row.sha256) as path, workplace.sandbox.open(path, row.password) as opened:
             total = opened.page_count
             catalog.opened(row.document_id, row.version, total)
             done = catalog.pages_done(row.document_id, row.version)
@@ -244,9 +245,9 @@ class Pipeline:
     def _points(self, channel: Channel, portion: Portion) -> list[tuple[PageKey, Vector, Metadata]]:
         """Encode pages of several documents together."""
         workplace = self._workplace
-        with Drawing(workplace.drawing_sandbox) as drawing:
+        with Drawing(workplace.drawing_sandbox, workplace.original) as drawing:
             inputs = [
-                _input(row, page, drawing.page(workplace.original(row.sha256), row.password, page.number))
+                _input(row, page, drawing.page(row.sha256, row.password, page.number))
                 for row, pages in portion
                 for page in pages
                 if page.problem is None
@@ -334,7 +335,7 @@ def _encoded(channel: Channel, pages: Sequence[PageInput]) -> list[tuple[PageKey
     """`Channel.encode`; what goes wrong in an encoder, a page that can't be drawn aside, is `ChannelUnavailable`."""
     try:
         return channel.encode(pages)
-    except (DocumentError, ChannelUnavailable):
+    except (DocumentError, ChannelUnavailable, StorageError):  # the last: originals can't be reached
         raise
     except FolioscopeError as error:
         raise ChannelUnavailable(error.message, hint=error.hint) from error

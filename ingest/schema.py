@@ -1,4 +1,4 @@
-"""The catalog's tables, for SQLite and Postgres alike."""
+"""The catalog's tables, for SQLite and Postgres alike. ``ingest/migrate.py`` says what a change needs."""
 
 from __future__ import annotations
 
@@ -118,3 +118,4 @@ keys = Table(
     Column("expires", String(32)),
     Column("revoked", Boolean, nullable=False, default=False),
 )
+identity = Table("identity", metadata, Column("id", String(32), primary_key=True))  # one row

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from pydantic import TypeAdapter, ValidationError
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
@@ -163,7 +164,9 @@ def delete_document(document: str, access: Writer) -> None:
 def get_file(document: str, access: Reader) -> FileResponse:
     """The original, as an attachment that no browser shows in place."""
     found = access.document(document)
-    path = access.library.original(found.sha256) if found.sha256 else None
-    if path is None or not path.is_file():
+    if not found.sha256 or not access.library.files.originals.has(found.sha256):
         raise DocumentNotFound("The original of this document is not stored; it could not be read.")
-    return FileResponse(path, filename=found.filename, media_type="application/octet-stream")
+    held = contextlib.ExitStack()  # a copy of what lies elsewhere stays until it is sent
+    path = held.enter_context(access.library.original(found.sha256))
+    sent = BackgroundTask(held.close)
+    return FileResponse(path, filename=found.filename, media_type="application/octet-stream", background=sent)

@@ -10,6 +10,7 @@ from folioscope.domain import Coverage, Page, PageKey, Problem, Words
 from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
 from ingest.catalog import Catalog, Collection, Registered
 from ingest.database import Database
+from ingest.migrate import VERSION_TABLE
 from ingest.page_store import CollectionPages
 
 
@@ -204,6 +205,8 @@ def test_tables_of_another_version_are_refused_and_stay(database_url: str, chang
     database = Database(database_url)
     with database.write() as db:
         db.execute(sa.text(change))
+        db.execute(sa.text(f"DROP TABLE {VERSION_TABLE}"))  # as before there were revisions
+        db.execute(sa.text("DROP TABLE identity"))
     with pytest.raises(StorageError, match=r"another version of Folioscope.*'channels'") as caught:
         Database(database_url)
     assert "FOLIOSCOPE_DATA_DIR" in caught.value.hint

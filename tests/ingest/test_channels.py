@@ -298,8 +298,10 @@ def test_the_lexical_channel_joins_only_when_nothing_is_being_read(
         collection = library.catalog.create_collection("default", {"semantic": "letters:a"})
         job = library.catalog.create_job("ingest", collection.id)
         path = fruits(make_pdf)
-        sha256, size = library.files.put(path)
-        library.catalog.register(collection, job, filename=path.name, source=str(path), sha256=sha256, size=size)
+        with library.files.stage(path) as staged:
+            library.files.keep(staged)
+        more = {"sha256": staged.sha256, "size": staged.size}
+        library.catalog.register(collection, job, filename=path.name, source=str(path), **more)
         with pytest.raises(ConfigError, match="1 documents are still to be read"):
             library.add_channel(None, "lexical")
         library.run_outstanding()
@@ -336,7 +338,7 @@ def test_a_page_that_can_not_be_drawn_is_left_out_and_noted(
     library: Library, make_pdf: MakePdf, known: dict[str, Letters], caplog: pytest.LogCaptureFixture
 ) -> None:
     library.ingest([make_pdf("a.pdf", ["first", "second"]), make_pdf("b.pdf", ["third"])])
-    library.files.path(library.document("a.pdf").sha256).unlink()
+    library.files.originals.remove(library.document("a.pdf").sha256)
     library.add_channel(None, "visual", "eyes")
     library.backfill()
     assert stands(library)["visual"] == (True, 3, 3)

@@ -6,35 +6,41 @@ import pytest
 
 from folioscope.errors import EmptyFile, TooLarge
 from ingest.files import Files
+from ingest.originals import Folder
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
-    return Files(tmp_path / "data", max_bytes=1 << 20, cache_bytes=60_000)
+    root = tmp_path / "data"
+    return Files(root, Folder(root / "originals"), max_bytes=1 << 20, cache_bytes=60_000)
 
 
 def test_an_original_is_stored_once_by_its_bytes(files: Files, tmp_path: Path) -> None:
     for name in ("a.pdf", "../b.pdf"):
         source = tmp_path / "data" / name
         source.write_bytes(b"same bytes")
-        sha256, size = files.put(source)
-        assert (sha256, size) == (hashlib.sha256(b"same bytes").hexdigest(), 10)
-    stored = [path for path in files.originals.rglob("*") if path.is_file()]
-    assert stored == [files.path(sha256)]
+        with files.stage(source) as staged:
+            files.keep(staged)
+        sha256 = staged.sha256
+        assert (sha256, staged.size) == (hashlib.sha256(b"same bytes").hexdigest(), 10)
+    stored = [path for path in files.originals.folder.rglob("*") if path.is_file()]
+    assert list(files.originals.hashes()) == [sha256]
+    with files.originals.open(sha256) as path:
+        assert stored == [path]
     assert stored[0].read_bytes() == b"same bytes"
     files.remove(sha256)
-    assert not files.path(sha256).exists()
+    assert not files.originals.has(sha256)
 
 
 def test_empty_and_too_large_files_leave_nothing_behind(files: Files, tmp_path: Path) -> None:
     source = tmp_path / "x"
     source.write_bytes(b"")
-    with pytest.raises(EmptyFile):
-        files.put(source)
+    with pytest.raises(EmptyFile), files.stage(source):
+        pass
     source.write_bytes(b"x" * ((1 << 20) + 1))
-    with pytest.raises(TooLarge, match="1,048,576"):
-        files.put(source)
-    assert not any(path.is_file() for path in files.originals.rglob("*"))
+    with pytest.raises(TooLarge, match="1,048,576"), files.stage(source):
+        pass
+    assert not any(path.is_file() for path in files.originals.folder.rglob("*"))
 
 
 def test_page_images_are_rendered_once_and_the_cache_stays_within_its_size(files: Files) -> None:

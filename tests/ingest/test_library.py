@@ -89,14 +89,14 @@ def test_duplicates_versions_and_deletion_leave_no_ghost(library: Library, make_
     assert found(library, "quatloos") == [("report.pdf", 1)]
     collection = library.collection()
     assert len(library.channels.of(collection.id)["lexical"].index) == 1
-    originals = [path for path in library.files.originals.rglob("*") if path.is_file()]
+    originals = [path for path in library.files.originals.folder.rglob("*") if path.is_file()]
     assert len(originals) == 1  # the first version's is gone
     library.image(PageKey(first.document_id, 2, 1), 300)
     library.remove("report.pdf")
     assert found(library, "quatloos") == []
     assert len(library.channels.of(collection.id)["lexical"].index) == 0
     assert not [path for path in library.folder.path.rglob("*") if path.is_file() and path.suffix in (".jpg", ".pdf")]
-    assert not [path for path in library.files.originals.rglob("*") if path.is_file()]
+    assert not [path for path in library.files.originals.folder.rglob("*") if path.is_file()]
     with pytest.raises(DocumentNotFound):
         library.document("report.pdf")
 
@@ -357,12 +357,12 @@ def test_a_name_that_is_no_utf8_and_a_file_that_cannot_be_read(
 
 
 def test_what_a_killed_process_left_is_tidied_and_others_cannot_look_in(library: Library, make_pdf: MakePdf) -> None:
-    stray = library.files.path("ab" * 32)
+    stray = library.files.originals.folder / "ab" / ("ab" * 32)
     stray.parent.mkdir(parents=True)
     stray.write_bytes(b"nobody refers to me")
-    (library.files.originals / ".part-x").write_bytes(b"half")
+    (library.files.originals.folder / ".part-x").write_bytes(b"half")
     library.ingest([make_pdf("a.pdf", ["One."])])
-    kept = [path.name for path in library.files.originals.rglob("*") if path.is_file()]
+    kept = [path.name for path in library.files.originals.folder.rglob("*") if path.is_file()]
     assert kept == [library.documents()[0].sha256]
     assert library.folder.path.stat().st_mode & 0o077 == 0
     assert (library.folder / "catalog.sqlite").stat().st_mode & 0o077 == 0
@@ -389,7 +389,7 @@ def test_two_collections_keep_apart(library: Library, make_pdf: MakePdf) -> None
         library.documents("one")
     hits = library.retriever("two").search("shared words").hits
     assert [hit.page for hit in hits] == [1]
-    assert library.files.path(library.documents("two")[0].sha256).exists()
+    assert library.files.originals.has(library.documents("two")[0].sha256)
 
 
 def test_postgres_holds_catalog_and_jobs(tmp_path: Path, make_pdf: MakePdf, postgres_url: str) -> None:

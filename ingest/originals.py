@@ -1,0 +1,83 @@
+"""Where originals lie: each once, under the sha256 of its bytes. In a folder here, in `ingest.bucket` on S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from ingest.folder import storage_errors
+
+PARTIAL = ".part-"
+"""How files begin that are still being written."""
+
+
+class Originals(Protocol):
+    """Any thread may call. Methods raise `StorageError` and `DiskFull`."""
+
+    folder: Path
+    """Where a file is to be written that `keep` is then given."""
+
+    def keep(self, file: Path, sha256: str) -> None:
+        """Store a file of ``folder``, whose bytes have that hash, for good: it is moved. Once is enough."""
+        ...
+
+    def open(self, sha256: str) -> AbstractContextManager[Path]:
+        """A path to read it from, which holds as long as the context.
+
+        Raises `Unreadable` where it is not stored or has other bytes than were stored.
+        """
+        ...
+
+    def has(self, sha256: str) -> bool:
+        """Whether it is stored."""
+        ...
+
+    def remove(self, sha256: str) -> None:
+        """Delete it; what is not there is no error."""
+        ...
+
+    def hashes(self) -> Iterator[str]:
+        """Of all that is stored; half-written files of killed processes are removed on the way."""
+        ...
+
+
+class Folder:
+    """Originals in a folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, sha256: str) -> Path:
+        """Where it lies, or would."""
+        return self.folder / sha256[:2] / sha256
+
+    def keep(self, file: Path, sha256: str) -> None:
+        """See `Originals`."""
+        target = self.path(sha256)
+        with storage_errors(target):
+            target.parent.mkdir(exist_ok=True)
+            file.replace(target)
+
+    @contextmanager
+    def open(self, sha256: str) -> Iterator[Path]:
+        """See `Originals`; whoever reads finds out whether it is there."""
+        yield self.path(sha256)
+
+    def has(self, sha256: str) -> bool:
+        """See `Originals`."""
+        return self.path(sha256).is_file()
+
+    def remove(self, sha256: str) -> None:
+        """See `Originals`."""
+        with storage_errors(self.path(sha256)):
+            self.path(sha256).unlink(missing_ok=True)
+
+    def hashes(self) -> Iterator[str]:
+        """See `Originals`."""
+        for path in self.folder.glob(f"{PARTIAL}*"):
+            path.unlink(missing_ok=True)
+        yield from [path.name for path in self.folder.glob("??/*")]
