@@ -113,9 +113,9 @@ def test_a_revision_that_fails_leaves_the_database_as_it_was(database_url: str) 
     engine.dispose()
 
 
-def test_workers_that_open_a_new_database_at_once_all_get_it(database_url: str) -> None:
+def test_workers_that_open_a_new_database_at_once_all_get_it(postgres_url: str) -> None:  # SQLite's has one process
     with ThreadPoolExecutor(6) as threads:
-        databases = list(threads.map(lambda _: Database(database_url), range(6)))
+        databases = list(threads.map(lambda _: Database(postgres_url), range(6)))
     assert len({database.identity() for database in databases}) == 1
     for database in databases:
         database.close()
