@@ -8,9 +8,10 @@ and prose with marks, from all others; a mark carries the sentence before it:
 
     It lasts two years [[1: a period of two years]]. Sales fell [[2 figure: the bar of 2023 is the lowest]].
 
-An empty list, or ``[[none]]``, says that the pages do not answer. How the stream is cut into pieces makes no
-difference. What is in neither form is text: nothing raises and no text is lost, whatever comes. A reply that ends in
-the middle gives what it had said, a quote cut in a word without that word.
+An empty list, or ``[[none]]``, says that the pages do not answer. What stands before either form between ``<think>``
+and ``</think>`` is dropped. How the stream is cut into pieces makes no difference. What else is in neither form is
+text: nothing raises and no text is lost, whatever comes. A reply that ends in the middle gives what it had said, a
+quote cut in a word without that word.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ LONGEST_MARK = 4000
 
 Piece = str | DraftSegment
 
+_THINKING = ("<think>", "</think>")
 _OPENING = '{"segments":['
 _FENCE = re.compile(r"```\w*?(?=\{|\Z)")
 _LONGEST_OPENING = 200
@@ -84,6 +86,7 @@ class Reply:
     def __init__(self) -> None:
         self._head = ""
         self._form: _Prose | _Json | None = None
+        self._looked = 0  # how much of the head has been searched for the end of thinking
         self._between = False  # two segments
 
     def feed(self, piece: str) -> list[Piece]:
@@ -93,11 +96,14 @@ class Reply:
     def close(self) -> list[Piece]:
         """The end of the reply, wherever it came."""
         form = self._form or _Prose()
-        return self._shown([*form.feed(self._head if self._form is None else ""), *form.close()])
+        left = "" if self._form or self._head.lstrip().startswith(_THINKING[0]) else self._head
+        return self._shown([*form.feed(left), *form.close()])
 
     def _read(self, piece: str) -> list[Piece]:
         if self._form is None:
             self._head += piece
+            if self._thinks():
+                return []
             found = _form_of(self._head[:_LONGEST_OPENING])
             if found is None and len(self._head) < _LONGEST_OPENING:
                 return []
@@ -108,6 +114,19 @@ class Reply:
             tail, self._form = self._form.after.lstrip("}]` \t\r\n"), _Prose()
             out += self._form.feed(tail)
         return out
+
+    def _thinks(self) -> bool:
+        """Whether what a model says to itself before its reply, as servers without a parser for it hand it on, is not
+        over; drops it once it is.
+        """
+        begun = self._head.lstrip()[: len(_THINKING[0])]
+        if begun != _THINKING[0]:
+            return bool(begun) and _THINKING[0].startswith(begun)
+        end = self._head.find(_THINKING[1], self._looked)
+        self._looked = max(len(self._head) - len(_THINKING[1]), 0)
+        if end >= 0:
+            self._head = self._head[end + len(_THINKING[1]) :].lstrip()
+        return end < 0
 
     def _shown(self, pieces: Iterable[Piece]) -> list[Piece]:
         """Neighbouring texts as one, a space before a segment's text that follows another."""

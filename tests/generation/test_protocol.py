@@ -110,6 +110,26 @@ def test_text_comes_while_its_segment_is_open() -> None:
     assert reply.feed("iod]]. And") == [".", said("It lasts two years.", ("period", 0)), " And"]
 
 
+@pytest.mark.parametrize("step", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("reply", "wanted"),
+    [
+        ('\n<think>Page 2? [[2: no]] {"segments":[</think>\n\nTwo years [[1: two years]].', "Two years."),
+        (
+            '<think></think>{"segments": [{"text": "Two years.", "quotes": [{"page": 1, "quote": "two years"}]}]}',
+            "Two years.",
+        ),
+        ("<think>It was cut [[1: here]]", ""),
+        ("<thin ice [[1: thin ice]]", "<thin ice"),
+    ],
+)
+def test_what_a_model_says_to_itself_is_no_answer(reply: str, wanted: str, step: int) -> None:
+    text, segments = read(*(reply[i : i + step] for i in range(0, len(reply), step)))
+    assert text == wanted
+    assert [segment.text for segment in segments] == ([wanted] if wanted else [])
+    assert all(len(segment.quotes) == 1 for segment in segments)
+
+
 def test_malformed_json_is_shown_as_it_came() -> None:
     text, _ = read('{"segments": [{"text": "A", quotes: nope}, {"text": "B is here"}]}')
     assert text.startswith("A")
