@@ -417,7 +417,8 @@ def _image_token(processor: Any) -> list[str]:
 def _template_error() -> type[Exception]:
     from jinja2 import TemplateError
 
-    return TemplateError
+    error: type[Exception] = TemplateError
+    return error
 
 
 def _first_line(error: Exception) -> str:
