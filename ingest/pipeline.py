@@ -188,8 +188,9 @@ class Pipeline:
     def fill(self, document_id: str, version: int, key: str) -> None:
         """Take a version's pages into a slower channel, from where it stands; waits while documents are being read.
 
-        Where its last pages are fewer than the encoder likes to see at once, the next documents' pages join them. While
-        some pages' vectors are written, those of the next are made.
+        Where its last pages are fewer than the encoder likes to see at once, the next documents' pages join them; while
+        they take it less than `BATCH_SECONDS` it is handed more, so that it prepares some pages as it encodes others.
+        While some pages' vectors are written, those of the next are made.
         """
         workplace = self._workplace
         row = workplace.catalog.version(document_id, version)
@@ -199,12 +200,16 @@ class Pipeline:
             return  # it was given up since this was enqueued
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="write") as writer:
+                count = channel.encoder.batch_size
                 portion: Portion = []
                 writing: Future[None] = writer.submit(lambda: None)
                 while not self._filled(row, key):
                     self._wait_until_quiet()
-                    portion = self._portion(row, key, channel.encoder.batch_size, beyond=portion)
+                    portion = self._portion(row, key, count, beyond=portion)
+                    started = time.monotonic()
                     points = self._points(channel, portion)
+                    if time.monotonic() - started < BATCH_SECONDS:
+                        count = max(count, min(2 * count, BATCH_PAGES))
                     writing.result()  # one behind at most
                     if portion:
                         # In the context of this job, so that its progress is published as this job's.
