@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -369,14 +370,13 @@ def test_interrupted_before_any_work_it_stops_as_well(interrupt, make_pdf: MakeP
 def test_interrupted_twice_it_leaves_at_once(interrupt, make_scan, tmp_path: Path) -> None:
     slow = tmp_path / "bin/tesseract"
     slow.parent.mkdir()
-    slow.write_text(
-        f"#!/bin/sh\ncase $1 in --list-langs) echo List; echo eng;; *) touch {tmp_path}/started; exec sleep 40; esac\n"
-    )
+    nap = f"40.{os.getpid()}"  # of no other process; the confined program can't leave a file to be seen by
+    slow.write_text(f"#!/bin/sh\ncase $1 in --list-langs) echo List; echo eng;; *) exec sleep {nap}; esac\n")
     slow.chmod(0o755)
     done = interrupt(
         "ingest",
         make_scan("scan.pdf"),
-        when=lambda _: (tmp_path / "started").exists(),
+        when=lambda _: _runs(f"sleep\0{nap}"),
         times=2,
         PATH=f"{slow.parent}:{os.environ['PATH']}",
         FOLIOSCOPE_OCR="tesseract",
@@ -384,6 +384,14 @@ def test_interrupted_twice_it_leaves_at_once(interrupt, make_scan, tmp_path: Pat
     assert done.returncode == 130, done.stderr
     assert "Ctrl-C again" in done.stderr
     assert "stopped" not in done.stderr
+
+
+def _runs(command: str) -> bool:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if command.encode() in path.read_bytes():
+                return True
+    return False
 
 
 def _any_page(data: Path) -> bool:
