@@ -71,6 +71,10 @@ class Guard:
         if _name(headers.get("host", "")) not in self._hosts:
             await refuse(400, "host_not_allowed", "The server does not answer to this name.")
             return
+        origin = headers.get("origin")  # browsers say it when a page of another site sends something, a form even
+        if origin is not None and _name(origin.partition("://")[2]) not in self._hosts:
+            await refuse(403, "origin_not_allowed", "Pages of other sites may not use the server.")
+            return
         limit = self._upload_bytes + FORM_BYTES if _uploads(scope) else JSON_BYTES
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:

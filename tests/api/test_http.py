@@ -232,6 +232,12 @@ REFUSED: dict[str, tuple[Case, int, str]] = {
     "no route": (lambda c: c.get("/v1/nothing"), 404, "not_found"),
     "method": (lambda c: c.put("/v1/documents"), 405, "method_not_allowed"),
     "host": (lambda c: c.get("/healthz", headers={"host": "rebound.example"}), 400, "host_not_allowed"),
+    "origin": (
+        lambda c: c.post("/v1/documents", files={"file": b"%PDF-1"}, headers={"origin": "https://else.example"}),
+        403,
+        "origin_not_allowed",
+    ),
+    "no origin to name": (lambda c: c.delete("/v1/x", headers={"origin": "null"}), 403, "origin_not_allowed"),
     "no json": (lambda c: c.post("/v1/search", content=b"{"), 422, "request_invalid"),
     "half a character": (lambda c: c.post("/v1/search", content=b'{"query": "\\ud800"}'), 422, "request_invalid"),
     "field": (lambda c: c.post("/v1/ask", json={"question": "?", "temperature": 1}), 422, "request_invalid"),
@@ -278,6 +284,10 @@ def test_what_is_refused_is_a_problem_document(client: httpx2.Client, library: L
     assert body["status"] == status
     for secret in (str(library.folder.path), "Traceback", str(Path.home())):
         assert secret not in answer.text
+
+
+def test_pages_of_this_machine_may_ask(client) -> None:
+    assert client.post("/v1/search", json={"query": "fuel"}, headers={"origin": "http://localhost:8000"}).is_success
 
 
 def test_every_answer_carries_the_strict_headers_and_a_request_id(client) -> None:
