@@ -12,7 +12,7 @@ from folioscope.settings import load_settings
 from ingest import Library
 from tests.support.serving import events, finished, serving, upload
 
-openai = pytest.importorskip("openai")
+openai = pytest.importorskip("openai", reason="needs the extra: pip install 'folioscope[openai]'")
 ASKED = [{"role": "user", "content": "What dividend does the board propose?"}]
 
 
