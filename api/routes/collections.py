@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from api.answering import forget_answers
-from api.schemas import CollectionOut, Listed, NewCollection, collection_out
+from api.schemas.common import Listed
+from api.schemas.documents import CollectionOut, NewCollection, collection_out
 from api.security import Admin, Reader
 from folioscope.errors import CollectionExists, Forbidden
 

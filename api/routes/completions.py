@@ -18,7 +18,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, StreamingResponse
 
 from api import problems
-from api.schemas import answer_out, image_url
+from api.schemas.answers import answer_out
+from api.schemas.common import image_url
 from api.security import Access, Reader
 from folioscope.domain import Answer, Citation, Segment, Turn
 from folioscope.errors import CollectionNotFound, FolioscopeError, QueryError

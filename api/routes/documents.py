@@ -17,7 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from api.answering import forget_answers
-from api.schemas import Changes, DocumentOut, Listed, Metadata, Uploaded, document_out
+from api.schemas.common import Listed, Metadata
+from api.schemas.documents import Changes, DocumentOut, Uploaded, document_out
 from api.security import Access, Reader, Writer
 from folioscope.errors import CollectionNotFound, DocumentNotFound, QueryError, TooLarge
 from ingest.database import new_id

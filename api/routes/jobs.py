@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from api.schemas import JobOut, JobProgress, job_out
+from api.schemas.jobs import JobOut, JobProgress, job_out
 from api.security import Access, Reader, Writer
 from api.sse import Sent, respond
 

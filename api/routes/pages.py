@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.schemas import Listed, PageOut, PageText, page_out, page_text
+from api.schemas.common import Listed
+from api.schemas.documents import PageOut, PageText, page_out, page_text
 from api.security import Access, Reader
 from folioscope.domain import Document, Page, PageKey
 from folioscope.errors import DocumentNotFound

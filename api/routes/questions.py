@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from api.schemas import (
+from api.schemas.answers import (
     AnswerOut,
     AskCreated,
     AskIn,

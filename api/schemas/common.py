@@ -1,0 +1,74 @@
+"""What every resource goes over the wire with. Boxes are [x0, y0, x1, y1], 0–1, origin top left, on the upright page;
+pages count from 1; times are RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import problems
+from folioscope import domain, errors
+
+Box = domain.Box
+Whole = Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Tag = Annotated[bool, Field(strict=True)] | Whole | Real | Annotated[str, Field(max_length=1000)]
+Metadata = Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Tag], Field(max_length=100)]
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class Given(BaseModel):
+    """What a request brings: a field that nobody knows is an error, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Listed(BaseModel, Generic[Item]):
+    """A stretch of a list; what comes behind it is asked for with ``after=last_id``."""
+
+    object: Literal["list"] = "list"
+    data: list[Item]
+    has_more: bool = False
+    last_id: str | None = None
+
+
+class Failure(BaseModel):
+    """Why a document or a page could not be read."""
+
+    code: str
+    message: str
+
+
+class Progress(BaseModel):
+    """Pages."""
+
+    done: int
+    total: int
+
+
+def image_url(key: domain.PageKey) -> str:
+    """Where the page's image is, for as long as this version is."""
+    return f"/v1/documents/{key.document_id}/pages/{key.number}/image?version={key.version}"
+
+
+def failure(problem: domain.Problem | None) -> Failure | None:
+    """A problem as the catalog has it; one whose words name a path or a fault of ours is told in general."""
+    if problem is None:
+        return None
+    if problem.code in ("internal_error", errors.Unreadable.code):
+        general = problems.PLAIN[errors.Unreadable] if problem.code == errors.Unreadable.code else "The server failed."
+        return Failure(code=problem.code, message=general)
+    return Failure(code=problem.code, message=problem.message)
+
+
+def progress(coverage: domain.Coverage) -> Progress:
+    """Pages done of pages there are."""
+    return Progress(done=coverage.done, total=coverage.total)
+
+
+def notes(reservations: tuple[str, ...]) -> list[str]:
+    """What a search or answer says of itself; why a channel was left out may name folders of the server."""
+    return [note.partition(" was left out: ")[0] + " was left out." if " was left out: " in note else note
+            for note in reservations]  # fmt: skip
