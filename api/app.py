@@ -10,7 +10,18 @@ from fastapi import FastAPI
 
 from api import problems
 from api.guard import Guard
-from api.routes import collections, completions, documents, jobs, pages, questions, system
+from api.routes import (
+    collections,
+    completions,
+    conversations,
+    documents,
+    extract,
+    feedback,
+    jobs,
+    pages,
+    questions,
+    system,
+)
 from api.security import Crowd
 from api.service import Service
 from folioscope import __version__
@@ -22,6 +33,9 @@ ROUTERS = (
     pages.router,
     jobs.router,
     questions.router,
+    conversations.router,
+    feedback.router,
+    extract.router,
     completions.router,
     system.router,
 )

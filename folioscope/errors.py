@@ -120,6 +120,18 @@ class ModelUnavailable(FolioscopeError):
     code = "model_unavailable"
 
 
+class VisionModelNeeded(ModelUnavailable):
+    """The configured model reads words alone, and this needs one that sees pages."""
+
+    code = "vision_model_needed"
+
+
+class ExtraMissing(ModelUnavailable):
+    """A package that comes with an extra is not installed."""
+
+    code = "extra_missing"
+
+
 class ModelError(FolioscopeError):
     """A model's server failed or answered with nonsense."""
 
@@ -192,6 +204,30 @@ class TooManyRequests(AccessError):
     def __init__(self, message: str, *, hint: str = "", retry_after: int = 1) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class ReplayError(FolioscopeError):
+    """A request can't be carried out under its Idempotency-Key."""
+
+    code = "idempotency_key_failed"
+
+
+class KeyReused(ReplayError):
+    """Another request was sent with this Idempotency-Key before."""
+
+    code = "idempotency_key_reused"
+
+
+class StillRunning(ReplayError):
+    """A request with this Idempotency-Key is being carried out."""
+
+    code = "idempotency_in_flight"
+
+
+class Changed(FolioscopeError):
+    """What was to be changed is no longer as it was when it was looked at."""
+
+    code = "precondition_failed"
 
 
 class CollectionExists(FolioscopeError):

@@ -142,6 +142,10 @@ class Settings(BaseSettings):
         64, ge=1, description="requests that one key, or all without a key, may have running on a server"
     )
 
+    answers_kept: int = Field(
+        10_000, ge=0, description="answers that a server knows by their ids for feedback: question, pages, no text"
+    )
+
     image_cache_mb: int = Field(1024, ge=0, description="page images kept; 0: none")
 
     @field_validator("channels", "auto_models", mode="before")

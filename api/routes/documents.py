@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -16,7 +18,9 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from api import etags
 from api.answering import forget_answers
+from api.idempotency import Made, OnlyOnce
 from api.schemas.common import Listed, Metadata
 from api.schemas.documents import Changes, DocumentOut, Uploaded, document_out
 from api.security import Access, Reader, Writer
@@ -42,21 +46,26 @@ Name = Annotated[str | None, Query(max_length=64, description="name or id; else 
 @router.post(
     "",
     status_code=202,
+    response_model=Uploaded,
     responses={200: {"model": Uploaded, "description": "these bytes are in the collection already"}},
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}},
 )
-async def upload(request: Request, access: Writer, response: Response, collection: Name = None) -> Uploaded:
+async def upload(request: Request, access: Writer, once: OnlyOnce, collection: Name = None) -> Response:
     """One file, read in the background by the job that `Location` names."""
     # The form is read here and not by a parameter, so that nobody without a key fills the disk.
     target = await run_in_threadpool(_target, access, collection)
     async with _form(request) as (file, filename, fields):
-        done = await run_in_threadpool(_take, access, target, file, filename, fields)
-    if done.job is None:
-        response.status_code = 200
-        response.headers["location"] = f"/v1/documents/{done.document.id}"
-    else:
-        response.headers["location"] = f"/v1/jobs/{done.job}"
-    return done
+        asked = await run_in_threadpool(_asked, file, filename, fields) if once.key else ""
+        return await once(access, asked, partial(run_in_threadpool, _take, access, target, file, filename, fields))
+
+
+def _asked(file: BinaryIO, filename: str, fields: dict[str, str]) -> str:
+    """What tells an upload from others: the hash of its file, read block by block, and what came with it."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return json.dumps([digest.hexdigest(), filename, fields], sort_keys=True)
 
 
 def _target(access: Access, name: str | None) -> str:
@@ -88,7 +97,7 @@ def _readable(filename: str) -> str:
     return "".join(ch for ch in last if ch.isprintable())[:255] or "unnamed"
 
 
-def _take(access: Access, collection: str, file: BinaryIO, filename: str, fields: dict[str, str]) -> Uploaded:
+def _take(access: Access, collection: str, file: BinaryIO, filename: str, fields: dict[str, str]) -> Made:
     """Refuse what can't be a document; else register it."""
     library = access.library
     size = file.seek(0, 2)
@@ -109,11 +118,14 @@ def _take(access: Access, collection: str, file: BinaryIO, filename: str, fields
         password=fields.get("password"),
         metadata=_metadata(fields.get("metadata")),
     )
-    return Uploaded(
+    done = Uploaded(
         document=document_out(access.document(entry.document_id)),
         duplicate=entry.duplicate,
         job=None if entry.duplicate else job,
     )
+    if done.job is None:
+        return Made(done, 200, f"/v1/documents/{entry.document_id}", [entry.document_id])
+    return Made(done, 202, f"/v1/jobs/{job}", [entry.document_id])
 
 
 def _metadata(text: str | None) -> dict[str, Any] | None:
@@ -139,18 +151,21 @@ def list_documents(
     return Listed(data=[document_out(each) for each in found], has_more=more, last_id=found[-1].id if found else None)
 
 
-@router.get("/{document}")
-def get_document(document: str, access: Reader) -> DocumentOut:
+@router.get("/{document}", response_model=DocumentOut, responses=etags.NOT_MODIFIED)
+def get_document(document: str, access: Reader, if_none_match: etags.IfNoneMatch = None) -> Response:
     """By id."""
-    return document_out(access.document(document))
+    return etags.whole(document_out(access.document(document)), if_none_match)
 
 
-@router.patch("/{document}")
-def change_document(document: str, body: Changes, access: Writer) -> DocumentOut:
+@router.patch("/{document}", response_model=DocumentOut, responses=etags.PRECONDITION)
+def change_document(document: str, body: Changes, access: Writer, if_match: etags.IfMatch = None) -> Response:
     """Other metadata; searches go by it at once."""
     found = access.document(document)
-    set_metadata(access.library.catalog, found.id, body.metadata)
-    return document_out(access.document(document))
+    catalog = access.library.catalog
+    with catalog.database.lock(f"metadata {found.id}"):  # of two that have seen the same, one comes second
+        etags.require(document_out(access.document(document)), if_match)
+        set_metadata(catalog, found.id, body.metadata)
+    return etags.whole(document_out(access.document(document)), None)
 
 
 @router.delete("/{document}", status_code=204)

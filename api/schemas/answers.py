@@ -7,19 +7,31 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Box, Given, Metadata, Progress, image_url, notes, progress
+from api.schemas.common import Box, Given, Metadata, Progress, Text, image_url, notes, progress
 from folioscope import domain
 from folioscope.settings import ChannelName
 from generation import to_json
 
 
-class Question(Given):
-    """``collection``: name or id; else the setting's. ``documents``: ids of the only ones to look at."""
+class Narrowed(Given):
+    """``documents``: ids of the only ones to look at."""
 
-    collection: str | None = Field(None, min_length=1, max_length=64)
     documents: list[str] | None = Field(None, max_length=1000)
     metadata: Metadata | None = None
     top_k: int | None = Field(None, ge=1, le=100)
+
+
+class Question(Narrowed):
+    """``collection``: name or id; else the setting's."""
+
+    collection: str | None = Field(None, min_length=1, max_length=64)
+
+
+class Asked(Narrowed):
+    """``stream``: tell the answer by server-sent events while it is made."""
+
+    question: Text = Field(min_length=1, max_length=10_000)
+    stream: bool = False
 
 
 class SearchIn(Question):
@@ -29,11 +41,8 @@ class SearchIn(Question):
     channels: list[ChannelName] | None = Field(None, min_length=1, max_length=4)
 
 
-class AskIn(Question):
-    """``stream``: tell the answer by server-sent events while it is made."""
-
-    question: str = Field(min_length=1, max_length=10_000)
-    stream: bool = False
+class AskIn(Question, Asked):
+    """A question to a collection."""
 
 
 class DocumentName(BaseModel):

@@ -16,6 +16,8 @@ Whole = Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Tag = Annotated[bool, Field(strict=True)] | Whole | Real | Annotated[str, Field(max_length=1000)]
 Metadata = Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Tag], Field(max_length=100)]
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""What is stored: Postgres takes no NUL."""
 Item = TypeVar("Item", bound=BaseModel)
 
 
