@@ -21,6 +21,7 @@ _SLOW = {
     "pattern", "patternProperties", "unevaluatedProperties", "unevaluatedItems",
     "$dynamicRef", "$recursiveRef",
 }  # fmt: skip
+_BASES = {"$id", "id"}  # below the root they change where references lead
 
 MOST_PARTS = 1000
 """Of a stranger's schema."""
@@ -102,7 +103,7 @@ def _size(node: Any, root: Mapping[str, Any], known: dict[str, int], within: tup
         return sum(_size(each, root, known, within) for each in node)
     if not isinstance(node, Mapping):
         return 0
-    if slow := set(node) & _SLOW:
+    if slow := set(node) & (_SLOW if node is root else {*_SLOW, *_BASES}):
         raise ConfigError(f"A schema with {min(slow)!r} is not taken from strangers.", hint=EXAMPLE)
     parts = 1
     for key, value in node.items():

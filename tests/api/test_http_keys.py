@@ -37,6 +37,15 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "json": {"model": "docs/secret", "messages": [{"role": "user", "content": "heron?"}]}
     },
     ("POST", "/v1/ask"): {"json": {"question": "heron?", "collection": "secret"}},
+    ("POST", "/v1/conversations"): {"json": {"collection": "secret"}},
+    ("GET", "/v1/conversations"): {"params": {"collection": "secret"}},
+    ("POST", "/v1/conversations/{conversation}/ask"): {"json": {"question": "heron?"}},
+    ("POST", "/v1/feedback"): {"json": {"query": "heron?", "document": "{document}", "page": 1, "value": "up"}},
+    ("GET", "/v1/feedback"): {"params": {"collection": "secret"}},
+    ("POST", "/v1/extract"): {"json": {"document": "{document}", "schema": {"type": "object"}}},
+    ("POST", "/v1/summarize"): {"json": {"document": "{document}"}},
+    ("POST", "/v1/classify"): {"json": {"document": "{document}", "labels": ["a", "b"]}},
+    ("POST", "/v1/compare"): {"json": {"first": {"document": "{document}"}, "second": {"document": "{document}"}}},
 }
 
 
@@ -84,8 +93,10 @@ def filled(client: httpx2.Client, keys: Keys, tmp_path_factory: pytest.TempPathF
     client.headers.update(owner)
     made = upload(client, path, "secret").json()
     finished(client, made["job"])
+    conversation = client.post("/v1/conversations", json={"collection": "secret", "title": "On the heron"}).json()
     del client.headers["authorization"]
-    return {"document": made["document"]["id"], "job": made["job"], "collection": "secret", "number": "1"}
+    names = {"document": made["document"]["id"], "job": made["job"], "conversation": conversation["id"]}
+    return {**names, "collection": "secret", "number": "1"}
 
 
 def routes(client: httpx2.Client) -> list[tuple[str, str]]:
@@ -95,7 +106,10 @@ def routes(client: httpx2.Client) -> list[tuple[str, str]]:
 
 
 def ask(client: httpx2.Client, method: str, path: str, filled: dict[str, str], **more: Any) -> httpx2.Response:
-    return client.request(method, path.format(**filled), **BODIES.get((method, path), {}), **more)
+    body = dict(BODIES.get((method, path), {}))
+    if "json" in body:
+        body["json"] = json.loads(json.dumps(body["json"]).replace("{document}", filled["document"]))
+    return client.request(method, path.format(**filled), **body, **more)
 
 
 def test_every_route_stands_in_the_description(client) -> None:
