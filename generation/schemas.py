@@ -24,6 +24,7 @@ _SLOW = {
 _BASES = {"$id", "id"}  # below the root they change where references lead
 
 MOST_PARTS = 1000
+DEEPEST = 50
 """Of a stranger's schema."""
 
 
@@ -89,39 +90,37 @@ def bounded(schema: Mapping[str, Any]) -> None:
     """Refuse what can keep the checker busy for ages, before a stranger's schema is used at all: patterns, references
     that go round, `MOST_PARTS` parts and more with every reference followed. Raises `ConfigError`.
     """
-    try:
-        parts = _size(schema, schema, {}, ())
-    except RecursionError:
-        raise ConfigError("The schema is nested too deeply.", hint=EXAMPLE) from None
-    if parts >= MOST_PARTS:
+    known: dict[str, int] = {}
+
+    def size(node: Any, within: tuple[str, ...], depth: int) -> int:
+        """Parts of ``node``. ``within``: the references that are being followed."""
+        if depth > DEEPEST:
+            raise ConfigError(f"The schema is nested more than {DEEPEST} times.", hint=EXAMPLE)
+        if isinstance(node, list):
+            return sum(size(each, within, depth + 1) for each in node)
+        if not isinstance(node, Mapping):
+            return 0
+        if slow := set(node) & (_SLOW if node is schema else {*_SLOW, *_BASES}):
+            raise ConfigError(f"A schema with {min(slow)!r} is not taken from strangers.", hint=EXAMPLE)
+        parts = 1
+        for key, value in node.items():
+            if key == "$ref":
+                parts += referred(str(value), within, depth)
+            elif key in _MAPS_OF_SCHEMAS and isinstance(value, Mapping):
+                parts += sum(size(each, within, depth + 1) for each in value.values())
+            elif key not in _VALUES:
+                parts += size(value, within, depth + 1)
+        return parts
+
+    def referred(reference: str, within: tuple[str, ...], depth: int) -> int:
+        if reference in within or not reference.startswith("#/"):
+            raise ConfigError(f"The reference {reference!r} goes round, or is no JSON Pointer into the schema.")
+        if reference not in known:
+            known[reference] = min(MOST_PARTS, size(_pointed(reference, schema), (*within, reference), depth + 1))
+        return known[reference]
+
+    if size(schema, (), 0) >= MOST_PARTS:
         raise ConfigError(f"The schema has {MOST_PARTS} parts or more, with its references followed.", hint=EXAMPLE)
-
-
-def _size(node: Any, root: Mapping[str, Any], known: dict[str, int], within: tuple[str, ...]) -> int:
-    """Parts of ``node``. ``known``: of references; ``within``: those that are being followed."""
-    if isinstance(node, list):
-        return sum(_size(each, root, known, within) for each in node)
-    if not isinstance(node, Mapping):
-        return 0
-    if slow := set(node) & (_SLOW if node is root else {*_SLOW, *_BASES}):
-        raise ConfigError(f"A schema with {min(slow)!r} is not taken from strangers.", hint=EXAMPLE)
-    parts = 1
-    for key, value in node.items():
-        if key == "$ref":
-            parts += _size_of_reference(str(value), root, known, within)
-        elif key in _MAPS_OF_SCHEMAS and isinstance(value, Mapping):
-            parts += sum(_size(each, root, known, within) for each in value.values())
-        elif key not in _VALUES:
-            parts += _size(value, root, known, within)
-    return parts
-
-
-def _size_of_reference(reference: str, root: Mapping[str, Any], known: dict[str, int], within: tuple[str, ...]) -> int:
-    if reference in within or not reference.startswith("#/"):
-        raise ConfigError(f"The reference {reference!r} goes round, or is no JSON Pointer into the schema.")
-    if reference not in known:
-        known[reference] = min(MOST_PARTS, _size(_pointed(reference, root), root, known, (*within, reference)))
-    return known[reference]
 
 
 def _pointed(reference: str, root: Any) -> Any:

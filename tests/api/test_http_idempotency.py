@@ -101,6 +101,12 @@ def test_a_key_is_for_one_request(client) -> None:
     assert (refused.status_code, refused.json()["code"]) == (422, "query_invalid")
 
 
+def test_what_was_made_and_deleted_is_not_told_again(client) -> None:
+    made = client.post("/v1/conversations", json={}, headers=keyed("short"))
+    client.delete(made.headers["location"])
+    assert client.post("/v1/conversations", json={}, headers=keyed("short")).status_code == 404
+
+
 def test_what_failed_may_be_tried_again(client) -> None:
     body = {"title": "t", "collection": "later"}
     assert client.post("/v1/conversations", json=body, headers=keyed("retry")).status_code == 404
