@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from api import problems
 from api.guard import Guard
 from api.routes import (
+    channels,
     collections,
     completions,
     conversations,
@@ -18,12 +19,16 @@ from api.routes import (
     extract,
     feedback,
     jobs,
+    keys,
     pages,
     questions,
+    status,
     system,
+    webhooks,
 )
 from api.security import Crowd
 from api.service import Service
+from api.webhooks import Caller
 from folioscope import __version__
 from ingest import Library
 
@@ -37,6 +42,10 @@ ROUTERS = (
     feedback.router,
     extract.router,
     completions.router,
+    channels.router,
+    keys.router,
+    status.router,
+    webhooks.router,
     system.router,
 )
 
@@ -51,10 +60,12 @@ def create_app(library: Library, *, needs_key: bool = False, hosts: Collection[s
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stopping = asyncio.Event()
-        running = asyncio.create_task(service.run(stopping))
+        hooks = Caller(library, service.hooks_network)
+        running = [asyncio.create_task(service.run(stopping)), asyncio.create_task(asyncio.to_thread(hooks.run))]
         yield
         stopping.set()
-        await running
+        hooks.stop()
+        await asyncio.gather(*running)
 
     # No /docs: its page fetches script from elsewhere.
     app = FastAPI(title="Folioscope", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)

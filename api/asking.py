@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from api.choosing import chosen
 from api.feedback import Answered, PageGiven
 from api.schemas.answers import (
     AnswerOut,
@@ -24,7 +25,6 @@ from api.sse import Sent
 from folioscope.domain import Answer, Citation, SearchResult, Turn, Where
 from generation import Event, stream
 from ingest.catalog import Collection
-from ingest.lookups import tagged
 
 Keep = Callable[[AnswerOut], None]
 """Stores an answer before it is told; may block."""
@@ -99,11 +99,5 @@ def top_k(access: Access, body: Narrowed) -> int:
 
 
 def where_of(access: Access, collection: Collection, body: Narrowed) -> Where | None:
-    """The documents that are meant. Metadata is looked up in the catalog, which knows changes at once."""
-    if body.documents is None and not body.metadata:
-        return None
-    named = None if body.documents is None else frozenset(body.documents)
-    if not body.metadata:
-        return Where(named)
-    found = tagged(access.library.catalog, collection, body.metadata)
-    return Where(found if named is None else found & named)
+    """The documents that are meant; None: all."""
+    return chosen(access.library, collection, body.documents, body.metadata)

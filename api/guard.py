@@ -23,6 +23,9 @@ JSON_BYTES = 1 << 20
 FORM_BYTES = 1 << 20
 """What an upload may have around its file."""
 
+UPLOADS = ("/v1/documents", "/v1/search/image")
+"""Where a request may bring a file."""
+
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -90,7 +93,7 @@ class Guard:
 
 
 def _uploads(scope: Scope) -> bool:
-    return bool(scope["method"] == "POST" and scope["path"] == "/v1/documents")
+    return bool(scope["method"] == "POST" and scope["path"] in UPLOADS)
 
 
 def _name(host: str) -> str:

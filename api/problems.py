@@ -23,6 +23,7 @@ STATUS: dict[type[errors.FolioscopeError], int] = {
     errors.StillRunning: 409,
     errors.Changed: 412,
     errors.CollectionExists: 409,
+    errors.ChannelRefused: 409,
     errors.FingerprintMismatch: 409,
     errors.StorageError: 503,
     errors.ChannelUnavailable: 503,

@@ -47,6 +47,11 @@ class Access:
         """The opened data folder."""
         return self.service.library
 
+    def demand_all(self) -> None:
+        """Raises `Forbidden` for a key that is limited to some collections: this is about more than those."""
+        if self.grants is not None:
+            raise Forbidden("This needs a key that is not limited to some collections.")
+
     def collections(self) -> list[Collection]:
         """Those that may be seen, by name."""
         return [each for each in self.library.catalog.collections() if self._sees(each.id)]
@@ -151,3 +156,12 @@ def _key(request: Request, service: Service) -> Key | None:
 Reader = Annotated[Access, Depends(scope("read"))]
 Writer = Annotated[Access, Depends(scope("write"))]
 Admin = Annotated[Access, Depends(scope("admin"))]
+
+
+def _whole(access: Admin) -> Access:
+    access.demand_all()
+    return access
+
+
+Owner = Annotated[Access, Depends(_whole)]
+"""For what concerns the whole server: a key of the scope admin that is not limited to some collections."""

@@ -23,9 +23,11 @@
         Forbidden            forbidden               the key's scope does not reach so far
         TooManyRequests      rate_limited            more requests at a time than one key may have
       CollectionExists       collection_exists       one of that name is there
+      ChannelRefused         channel_refused         a channel can't be added, switched, filled or removed so
       DocumentError          document_failed         one document can't be taken in; the others can
         UnsupportedType      unsupported_media_type
         Unreadable           document_unreadable     the operating system does not give its bytes
+        Unfetchable          url_unfetchable         a URL may not be asked, or its server did not give the file
         EmptyFile            document_empty
         Encrypted            document_encrypted      a password is needed, or the given one is wrong
         Corrupt              document_corrupt
@@ -236,6 +238,12 @@ class CollectionExists(FolioscopeError):
     code = "collection_exists"
 
 
+class ChannelRefused(FolioscopeError):
+    """A collection's channels can't be changed in this way; said to who asked over HTTP."""
+
+    code = "channel_refused"
+
+
 class DocumentError(FolioscopeError):
     """One document or page can't be taken in; the others can."""
 
@@ -252,6 +260,12 @@ class Unreadable(DocumentError):
     """The operating system does not give the file's bytes."""
 
     code = "document_unreadable"
+
+
+class Unfetchable(DocumentError):
+    """A URL may not be asked, or its server did not give what it names."""
+
+    code = "url_unfetchable"
 
 
 class EmptyFile(DocumentError):

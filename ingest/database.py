@@ -62,6 +62,11 @@ class Database:
             with self.write() as db:
                 migrate(db)
 
+    @property
+    def kind(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._engine.dialect.name
+
     def identity(self) -> str:
         """The catalog's own id: ``cat_`` and 80 random bits, for as long as it exists."""
         with self.read() as db:

@@ -191,3 +191,34 @@ traces = Table(
 )
 
 identity = Table("identity", metadata, Column("id", String(32), primary_key=True))  # one row
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),  # names of those that it is told
+    Column("collection_id", String(32)),  # the only one that it is told of; NULL: all
+    Column("secret", String(64), nullable=False),  # as it is: what is sent is signed with it
+    Column("created", String(32), nullable=False),  # it is told of what was handed in from then on
+    Column("due", Float, nullable=False),  # Unix time before which nobody calls it: a lease, or a pause after a failure
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("failing_since", String(32)),
+    Column("error", Text),  # of the last failure
+    Column("disabled", String(32)),  # since when
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("webhook_id", String(32), ForeignKey("webhooks.id"), primary_key=True),
+    Column("event", String(32), primary_key=True),
+    Column("subject", String(64), primary_key=True),  # document.version or a job: nothing is told twice
+    Column("id", String(32), nullable=False),
+    Column("body", Text, nullable=False),  # empty once it is delivered
+    Column("created", String(32), nullable=False),
+    Column("due", Float, nullable=False),  # Unix time
+    Column("attempts", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, delivered, given up
+    Index("deliveries_by_state", "webhook_id", "state", "due"),
+)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import BinaryIO
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api import query_image
 from api.asking import answering, known, streams, told, top_k, where_of, whole
 from api.feedback import Answers
 from api.idempotency import Made, OnlyOnce
@@ -24,10 +26,31 @@ router = APIRouter(prefix="/v1", tags=["questions"])
 @router.post("/search")
 def search(body: SearchIn, access: Reader) -> SearchOut:
     """The pages that matter, best first."""
+    return _search(access, body, None)
+
+
+@router.post("/search/image", openapi_extra={"requestBody": query_image.BODY})
+async def search_by_image(request: Request, access: Reader) -> SearchOut:
+    """The pages that look like an uploaded image, or a PDF's first page; with words beside it, both."""
+    async with query_image.form(request) as (file, search):
+        return await run_in_threadpool(_search, access, search, file)
+
+
+def _search(access: Access, body: SearchIn, uploaded: BinaryIO | None) -> SearchOut:
     collection = access.collection(body.collection)
+    image = None
+    if uploaded is not None:
+        image = query_image.read(access.library, uploaded)
+    elif body.image is not None:
+        image = query_image.decoded(access.library, body.image)
     return search_out(
         access.library.retriever(collection.name).search(
-            body.query, k=top_k(access, body), where=where_of(access, collection, body), channels=body.channels
+            body.query,
+            k=top_k(access, body),
+            where=where_of(access, collection, body),
+            channels=body.channels,
+            image=image,
+            similarity=body.similarity,
         )
     )
 

@@ -12,6 +12,9 @@ from folioscope import domain
 from folioscope.settings import ChannelName
 from generation import to_json
 
+IMAGE_CHARACTERS = 1_000_000
+"""Of a ``data:`` URL; no request in JSON may bring more anyway."""
+
 
 class Narrowed(Given):
     """``documents``: ids of the only ones to look at."""
@@ -35,10 +38,14 @@ class Asked(Narrowed):
 
 
 class SearchIn(Question):
-    """``channels``: only these."""
+    """``channels``: only these. ``image``: pages that look like it, as a ``data:`` URL; a larger one is uploaded to
+    ``/v1/search/image``. ``similarity``: whether hits of a visual channel get regions of similarity, too.
+    """
 
-    query: str = Field(min_length=1, max_length=10_000)
+    query: str = Field("", max_length=10_000)
+    image: str | None = Field(None, pattern=r"^data:[\w/.+-]*;base64,", max_length=IMAGE_CHARACTERS)
     channels: list[ChannelName] | None = Field(None, min_length=1, max_length=4)
+    similarity: bool = False
 
 
 class AskIn(Question, Asked):

@@ -32,6 +32,13 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/documents"): {"files": {"file": b"%PDF-1.7"}, "params": {"collection": "secret"}},
     ("GET", "/v1/documents"): {"params": {"collection": "secret"}},
     ("PATCH", "/v1/documents/{document}"): {"json": {"metadata": {"a": 1}}},
+    ("PATCH", "/v1/collections/{collection}"): {"json": {"name": "another"}},
+    ("POST", "/v1/collections/{collection}/channels"): {"json": {"name": "semantic"}},
+    ("POST", "/v1/documents/delete"): {"json": {"documents": ["{document}"]}},
+    ("GET", "/v1/documents/{document}/pages/{number}/similarity"): {"params": {"query": "heron"}},
+    ("POST", "/v1/search/image"): {"files": {"image": b"%PDF-1.7"}, "data": {"search": '{"collection": "secret"}'}},
+    ("POST", "/v1/webhooks"): {"json": {"url": "https://hooks.example/"}},
+    ("POST", "/v1/keys"): {"json": {"name": "another"}},
     ("POST", "/v1/search"): {"json": {"query": "heron", "collection": "secret"}},
     ("POST", "/v1/chat/completions"): {
         "json": {"model": "docs/secret", "messages": [{"role": "user", "content": "heron?"}]}
@@ -47,6 +54,10 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/classify"): {"json": {"document": "{document}", "labels": ["a", "b"]}},
     ("POST", "/v1/compare"): {"json": {"first": {"document": "{document}"}, "second": {"document": "{document}"}}},
 }
+
+
+WHOLE = {"/v1/keys", "/v1/keys/{key}", "/v1/status", "/v1/settings", "/v1/webhooks", "/v1/webhooks/{webhook}"}
+"""About the whole server: refused to a key that is limited to some collections, whatever it names."""
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +107,8 @@ def filled(client: httpx2.Client, keys: Keys, tmp_path_factory: pytest.TempPathF
     conversation = client.post("/v1/conversations", json={"collection": "secret", "title": "On the heron"}).json()
     del client.headers["authorization"]
     names = {"document": made["document"]["id"], "job": made["job"], "conversation": conversation["id"]}
-    return {**names, "collection": "secret", "number": "1"}
+    others = {"collection": "secret", "number": "1", "channel": "lexical", "key": "key_0", "webhook": "whk_0"}
+    return {**names, **others}
 
 
 def routes(client: httpx2.Client) -> list[tuple[str, str]]:
@@ -147,7 +159,9 @@ def test_what_a_key_was_not_granted_does_not_exist_for_it(client, library, keys,
         said = answer.text.replace("'secret'", "").replace("/secret", "")  # back to who asked by that name
         assert "heron" not in said
         assert "secret" not in said
-        if path in ("/v1/collections", "/v1/models"):
+        if path in WHOLE:
+            assert answer.json()["code"] == "forbidden", (method, path, answer.text)
+        elif path in ("/v1/collections", "/v1/models"):
             assert answer.status_code == (403 if method == "POST" else 200)
         else:
             assert answer.status_code == 404, (method, path, answer.text)
