@@ -50,12 +50,13 @@ ROUTERS = (
 )
 
 
-def create_app(library: Library, *, needs_key: bool = False, hosts: Collection[str] = ()) -> FastAPI:
+def create_app(library: Library, *, needs_key: bool = False, hosts: Collection[str] = (), secret: str = "") -> FastAPI:
     """``library``: opened; works in the background while the application runs, and is not closed by it.
 
     ``needs_key``: refuse requests without one. ``hosts``: names by which the server may be called, beside loopback's.
+    ``secret``: what the data folder's owner sends in place of a key, see `ingest.folder`; empty: there is none.
     """
-    service = Service(library, needs_key=needs_key)
+    service = Service(library, needs_key=needs_key, secret=secret)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

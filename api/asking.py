@@ -19,10 +19,11 @@ from api.schemas.answers import (
     answer_out,
     citation_out,
     search_out,
+    segment_out,
 )
 from api.security import Access
 from api.sse import Sent
-from folioscope.domain import Answer, Citation, SearchResult, Turn, Where
+from folioscope.domain import Answer, Citation, SearchResult, Segment, Turn, Where
 from generation import Event, stream
 from ingest.catalog import Collection
 
@@ -65,7 +66,7 @@ async def whole(events: AsyncGenerator[Event], answer_id: str, keep: Keep) -> An
 
 
 async def told(head: AskCreated, events: AsyncGenerator[Event], keep: Keep) -> AsyncGenerator[Sent]:
-    """``ask.created, retrieval.done, answer.delta, citation.added, answer.done``."""
+    """``ask.created, retrieval.done, answer.delta, citation.added, segment.done, answer.done``."""
     yield Sent("ask.created", head)
     async with contextlib.aclosing(events):
         async for event in events:
@@ -75,6 +76,8 @@ async def told(head: AskCreated, events: AsyncGenerator[Event], keep: Keep) -> A
                 yield Sent("answer.delta", Delta(text=event))
             elif isinstance(event, Citation):
                 yield Sent("citation.added", citation_out(event))
+            elif isinstance(event, Segment):
+                yield Sent("segment.done", segment_out(event))
             elif isinstance(event, Answer):
                 yield Sent("answer.done", await _kept(event, head.id, keep))
 

@@ -4,6 +4,7 @@ handed and through nothing else; what a key was not granted does not exist for i
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -143,9 +144,11 @@ def scope(wanted: Scope) -> Callable[[Request], Iterator[Access]]:
 
 
 def _key(request: Request, service: Service) -> Key | None:
-    """The request's key; None where it has none and needs none."""
+    """The request's key; None where it has none and needs none, and for the data folder's owner."""
     kind, _, bearer = request.headers.get("authorization", "").partition(" ")
     secret = bearer.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
+    if service.secret and secrets.compare_digest(secret.encode(), service.secret.encode()):
+        return None
     key = Keys(service.library.catalog.database).find(secret) if secret else None
     # Where none is needed an unknown one opens no more than none would; OpenAI's clients always send something.
     if key is None and service.needs_key:

@@ -24,16 +24,17 @@ log = logging.getLogger(__name__)
 
 
 class Service:
-    """``needs_key``: whether a request without a key is refused. ``network``: how URLs are fetched. ``readers``: lets
-    so many read whole documents.
+    """``needs_key``: whether a request without a key is refused. ``secret``: opens everything, unless it is empty.
+    ``network``: how URLs are fetched. ``readers``: lets so many read whole documents.
     """
 
-    def __init__(self, library: Library, *, needs_key: bool, network: Network = PUBLIC) -> None:
+    def __init__(self, library: Library, *, needs_key: bool, secret: str = "", network: Network = PUBLIC) -> None:
         self.network = network
         self.hooks_network = Network(private=library.settings.webhooks_private)
         self.library = library
         self.needs_key = needs_key
         self.readers = CapacityLimiter(READERS)
+        self.secret = secret
         self.fetching = asyncio.Semaphore(FETCHES)
         self._model: AnswerModel | None = None
         self._opening = threading.Lock()

@@ -93,9 +93,14 @@ class StorageError(FolioscopeError):
 
 
 class DataFolderBusy(StorageError):
-    """Another process has the data folder open."""
+    """Another process has the data folder open. ``url``, ``secret``: of that process where it is a server."""
 
     code = "data_folder_busy"
+
+    def __init__(self, message: str, *, hint: str = "", url: str = "", secret: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.url = url
+        self.secret = secret
 
 
 class DiskFull(StorageError):
@@ -230,6 +235,18 @@ class Changed(FolioscopeError):
     """What was to be changed is no longer as it was when it was looked at."""
 
     code = "precondition_failed"
+
+
+class ServerError(FolioscopeError):
+    """A Folioscope server failed, or what answered in its place is none."""
+
+    code = "internal_error"
+
+
+class ServerUnreachable(ServerError):
+    """No answer came from a Folioscope server, or it broke off."""
+
+    code = "server_unreachable"
 
 
 class CollectionExists(FolioscopeError):

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
 
     data_dir: Path = Field(default_factory=default_data_dir, description="the folder where everything lives")
+    url: str = Field("", description="URL of a Folioscope server that commands go through; empty: the data folder")
+    api_key: SecretStr = Field(SecretStr(""), description="key of that server")
     database_url: str = Field("", description="SQLAlchemy URL of catalog and jobs; empty: SQLite in the data folder")
     files_url: str = Field(
         "", description="s3://bucket/prefix for the originals of documents; empty: the data folder; credentials: AWS_*"

@@ -1,7 +1,7 @@
 """The data folder: where everything lives, and the lock that lets one process open it at a time.
 
 The embedded engines have one opener each, so the lock is the whole folder's. It is the operating system's advisory lock
-on ``lock``: it goes with the process, however that ends. The file says who holds it.
+on ``lock``: it goes with the process, however that ends. The file says who holds it, and where, if it is a server.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from folioscope.errors import DataFolderBusy, DiskFull, StorageError
 
@@ -29,15 +30,34 @@ class DataFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.read(self._lock, 4096)
+            holder = _holder(os.read(self._lock, 4096))
             os.close(self._lock)
             raise DataFolderBusy(
                 f"The data folder {self.path} is open in another process{_describe(holder)}.",
                 hint="Wait until it ends, or name another folder with --data-dir or FOLIOSCOPE_DATA_DIR.",
+                url=str(holder.get("url", "")),
+                secret=str(holder.get("secret", "")),
             ) from None
-        os.ftruncate(self._lock, 0)
+        self._write({})
+
+    def _write(self, more: dict[str, str]) -> None:
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
-        os.pwrite(self._lock, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, json.dumps({"pid": os.getpid(), "command": command, **more}).encode(), 0)
+
+    @contextmanager
+    def announced(self, url: str, secret: str) -> Iterator[None]:
+        """As long as the block runs, the lock says that this process is a server, where, and the secret by which it
+        knows whoever can read the file: the folder's owner.
+        """
+        os.fchmod(self._lock, 0o600)
+        with storage_errors(self.path):
+            self._write({"url": url, "secret": secret})
+        try:
+            yield
+        finally:
+            if self._lock >= 0:
+                self._write({})
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -49,12 +69,22 @@ class DataFolder:
             self._lock = -1
 
 
-def _describe(holder: bytes) -> str:
+def _holder(written: bytes) -> dict[str, Any]:
+    """What the lock says of the process that has it; nothing where that process is no more: another has just taken the
+    lock and not said yet who it is.
+    """
     try:
-        who = json.loads(holder)
-        return f": {who['command']!r}, process {who['pid']}"
-    except (ValueError, KeyError, TypeError):
-        return ""
+        who: dict[str, Any] = json.loads(written)
+        os.kill(int(who["pid"]), 0)
+    except PermissionError:
+        return who
+    except (ValueError, KeyError, TypeError, OSError, OverflowError):
+        return {}
+    return who
+
+
+def _describe(holder: dict[str, Any]) -> str:
+    return f": {holder['command']!r}, process {holder['pid']}" if "command" in holder else ""
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey
+from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey, Words
 from folioscope.errors import (
     ConfigError,
     DocumentError,
@@ -403,6 +403,10 @@ class Library:
                 ) from error
 
         return self.files.image(row.sha256, key.number, long_edge, draw)
+
+    def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
+        """The words of these pages; a page that is gone is missing."""
+        return self.catalog.words(keys)
 
     def read_image(self, path: str | Path, called: str = "") -> NDArray[np.uint8]:
         """An image to search with: uint8 [h, w, 3] RGB, upright, of a PDF its first page; read in a child process.

@@ -92,6 +92,14 @@ def documents(
     return [rows[each] for each in ids[:limit] if each in rows], len(ids) > limit
 
 
+def document_counts(catalog: Catalog) -> dict[str, int]:
+    """How many documents there are by the id of their collection; one without documents is missing."""
+    d = t.documents.c
+    query = sa.select(d.collection_id, sa.func.count()).where(~d.deleted).group_by(d.collection_id)
+    with catalog.database.read() as db:
+        return {row[0]: row[1] for row in db.execute(query)}
+
+
 def tagged(catalog: Catalog, collection: Collection, metadata: Metadata) -> frozenset[str]:
     """The documents whose metadata has all these values now; ``true`` is not 1."""
     d = t.documents.c

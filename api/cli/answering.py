@@ -14,11 +14,10 @@ from api.cli.output import say
 
 if TYPE_CHECKING:
     from folioscope.domain import Answer, Citation, Segment
-    from folioscope.ports import AnswerModel, VisionModel
+    from folioscope.ports import VisionModel
     from folioscope.settings import Settings
     from generation import Event, Look, Preview
     from generation.reading import Read
-    from ingest import Library
 
 ModelName = Annotated[
     str | None,
@@ -26,7 +25,7 @@ ModelName = Annotated[
         "--model",
         metavar="MODEL",
         help="Who answers: anthropic:ID, openai:ID, gemini:ID, ollama:NAME, transformers:ID, auto or extractive (which "
-        "needs no key, for ask and chat alone); else the setting's.",
+        "needs no key, for ask and chat alone); else the setting's, or with --url the server's.",
     ),
 ]
 ShowPages = Annotated[bool, typer.Option("--show-pages", help="Say which pages the model reads, before it answers.")]
@@ -39,28 +38,21 @@ Cache = Annotated[
 ]
 
 
-def open_answer_model(library: Library, quiet: bool, *, dry: bool = False) -> AnswerModel:
-    """As `api.answering.open_answer_model`; says which vendor ``auto`` has come to."""
-    from api import answering
-
-    _announce(library.settings, quiet)
-    return answering.open_answer_model(library, dry=dry)
-
-
 def open_reading_model(settings: Settings, quiet: bool) -> VisionModel:
     """The configured vision-language model; says which vendor ``auto`` has come to."""
     from generation import open_vision_model
 
-    _announce(settings, quiet)
+    announce(settings, quiet)
     return open_vision_model(settings.model, settings)
 
 
-def _announce(settings: Settings, quiet: bool) -> None:
+def announce(settings: Settings, quiet: bool) -> None:
+    """Say which vendor ``auto`` has come to: pages will leave this machine."""
     from generation import choose
 
     if settings.model == "auto" and not quiet:
         choice = choose(settings)
-        if choice.spec != "extractive":  # pages will leave this machine
+        if choice.spec != "extractive":
             say(f"model: {choice.spec}, {choice.reason}")
 
 

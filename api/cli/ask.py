@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.cli import output
-from api.cli.answering import Cache, ModelName, ShowPages, open_answer_model, questions, show, show_preview, told
+from api.cli.answering import Cache, ModelName, ShowPages, questions, show, show_preview, told
 from api.cli.options import (
     AsJson,
     CollectionName,
@@ -22,18 +22,16 @@ from api.cli.options import (
     Quiet,
     SaveImage,
     TopK,
-    open_library,
     parse_meta,
 )
 from api.cli.output import say
+from api.cli.places import Finder, Place, open_place
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from folioscope.domain import Answer, Box, PageHit, PageKey, SearchResult, Where
-    from ingest import Library
-    from retrieval import Retriever
 
     Painter = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]  # a page's image -> the same, highlighted
 
@@ -79,25 +77,19 @@ def search(
         raise typer.BadParameter("--heat is shown by --save-image, --open-image and --json")
     if word is not None and not heat:
         raise typer.BadParameter("--word chooses what --heat shows")
-    with open_library(data_dir, top_k=top_k) as library:
-        retriever = library.retriever(collection)
-        result = retriever.search(
-            query,
-            k=library.settings.top_k,
-            where=_where(library, collection, document, meta),
-            channels=channel,
-            image=None if image is None else library.read_image(image),
-            similarity=heat,
-        )
+    with open_place(data_dir, top_k=top_k) as place:
+        finder = place.finder(collection)
+        where = _where(place, collection, document, meta)
+        result = finder.search(query, place.settings.top_k, where, channel, image=image, similarity=heat)
         if as_json:
             output.json_document(output.search_json(result))
         else:
             _show_hits(result)
         pages = [
-            (hit.key, partial(_heated, retriever, hit.key, query, word) if heat else _marker(hit))
+            (hit.key, partial(_heated, finder, hit.key, query, word) if heat else _marker(hit))
             for hit in result.hits[:1]
         ]
-        _images(library, pages, save_image, open_image)
+        _images(place, pages, save_image, open_image)
 
 
 def _marker(hit: PageHit) -> Painter:
@@ -106,22 +98,13 @@ def _marker(hit: PageHit) -> Painter:
     return partial(draw, boxes=[region.box for region in hit.regions])
 
 
-def _heated(
-    retriever: Retriever, key: PageKey, query: str, word: str | None, page: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    from retrieval.similarity import painted
-
-    found = retriever.similarity_map(key, query)
-    return painted(page, found if word is None else found.of(word))
+def _heated(finder: Finder, key: PageKey, query: str, word: str | None, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return finder.painted(page, key, query, word)
 
 
-def _where(
-    library: Library, collection: str | None, documents: list[str] | None, meta: list[str] | None
-) -> Where | None:
-    from api.choosing import chosen
-
-    ids = [library.document(name, collection).id for name in documents] if documents else None
-    return chosen(library, library.collection(collection), ids, parse_meta(meta))
+def _where(place: Place, collection: str | None, documents: list[str] | None, meta: list[str] | None) -> Where | None:
+    ids = [place.document(name, collection).id for name in documents] if documents else None
+    return place.where(collection, ids, parse_meta(meta))
 
 
 def _show_hits(result: SearchResult) -> None:
@@ -162,7 +145,7 @@ def ask(
     quiet: Quiet = False,
 ) -> None:
     """Answer a question with citations that are checked against the page."""
-    from generation import preview, stream, to_json
+    from generation import to_json
     from generation.running import run
 
     if streamed and as_json:
@@ -179,23 +162,18 @@ def ask(
     if files:
         collection = collection or FILES
         among = take_in(files, collection, data_dir, password, quiet)
-    with open_library(data_dir, top_k=top_k, model=model, cache_answers=cache) as library:
-        retriever = library.retriever(collection)
-        reader = open_answer_model(library, quiet, dry=dry_run)
-        asked: dict[str, Any] = {
-            "k": library.settings.top_k,
-            "where": among or _where(library, collection, document, meta),
-            "images": library,
-        }
+    with open_place(data_dir, quiet=quiet, top_k=top_k, model=model, cache_answers=cache) as place:
+        asker = place.asker(collection, quiet, dry=dry_run)
+        where = among or _where(place, collection, document, meta)
         if dry_run:
-            show_preview(preview(question, retriever, reader, **asked), as_json)
+            show_preview(asker.preview(question, where), as_json)
             return
-        found = run(told(question, stream(question, retriever, reader, **asked), show_pages, text=streamed))
+        found = run(told(question, asker.stream(question, where), show_pages, text=streamed))
         if as_json:
             output.json_document(to_json(found))
         else:
             show(found, quiet, streamed)
-        _images(library, _cited(found), save_image, open_image)
+        _images(place, _cited(found), save_image, open_image)
 
 
 def chat(
@@ -212,18 +190,16 @@ def chat(
     """Ask one question after the other, a line each; a follow-up is understood from what was said before."""
     from folioscope.domain import Turn
     from folioscope.errors import ModelError, QueryError
-    from generation import extended, stream
+    from generation import extended
     from generation.running import run
 
-    with open_library(data_dir, top_k=top_k, model=model, cache_answers=cache) as library:
-        retriever = library.retriever(collection)
-        reader = open_answer_model(library, quiet)
-        asked: dict[str, Any] = {"k": library.settings.top_k, "where": _where(library, collection, document, meta)}
+    with open_place(data_dir, quiet=quiet, top_k=top_k, model=model, cache_answers=cache) as place:
+        asker = place.asker(collection, quiet)
+        where = _where(place, collection, document, meta)
         history: tuple[Turn, ...] = ()
         for question in questions():
             try:
-                events = stream(question, retriever, reader, images=library, history=history, **asked)
-                found = run(told(question, events, show_pages, text=True))
+                found = run(told(question, asker.stream(question, where, history), show_pages, text=True))
             except (ModelError, QueryError) as error:
                 say(f"folioscope: {error}")
                 continue
@@ -232,13 +208,13 @@ def chat(
 
 
 def take_in(files: Sequence[Path], collection: str, data_dir: Path | None, password: str | None, quiet: bool) -> Where:
-    """The files, ingested; a library of its own, so that nothing is answered from a half of them after Ctrl-C."""
+    """The files, ingested; a place of its own, so that nothing is answered from a half of them after Ctrl-C."""
     from api.cli.progress import working
     from folioscope.domain import Where
     from folioscope.errors import DocumentError
 
-    with working(data_dir) as work, work.shown(quiet):
-        report = work.library.ingest(files, collection=collection, password=password, wait=True)
+    with working(data_dir, quiet=quiet) as work, work.shown(quiet):
+        report = work.place.ingest(files, collection=collection, password=password, wait=True)
     for outcome in report.failed:
         assert outcome.problem is not None
         say(f"{outcome.filename}: {outcome.problem.message}")
@@ -257,7 +233,7 @@ def _cited(found: Answer) -> list[tuple[PageKey, Painter]]:
     return [(key, partial(draw, boxes=marked)) for key, marked in boxes.items()]
 
 
-def _images(library: Library, pages: Sequence[tuple[PageKey, Painter]], save_to: Path | None, show: bool) -> None:
+def _images(place: Place, pages: Sequence[tuple[PageKey, Painter]], save_to: Path | None, show: bool) -> None:
     """Write the highlighted pages: the first as named, further ones with -2, -3 … before the suffix."""
     if save_to is None and not show:
         return
@@ -266,10 +242,10 @@ def _images(library: Library, pages: Sequence[tuple[PageKey, Painter]], save_to:
         return
     from generation import save
 
-    target = save_to or library.folder / "last.png"
+    target = save_to or place.last_image
     for number, (key, paint) in enumerate(pages, 1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
-        save(paint(library.image(key)), path)
+        save(paint(place.image(key)), path)
         say(f"highlighted page: {path}")
         if show and number == 1:
             typer.launch(str(path))

@@ -8,8 +8,9 @@ import typer
 
 from api.cli import output
 from api.cli.exits import UNAVAILABLE
-from api.cli.options import AsJson, CollectionName, DataDir, Quiet, open_library
+from api.cli.options import AsJson, CollectionName, DataDir, Quiet
 from api.cli.output import say
+from api.cli.places import open_place
 
 if TYPE_CHECKING:
     from api.cli.progress import Work
@@ -40,8 +41,8 @@ def add(
     """Add a channel; with another encoder than it has, build that one beside and search it once it has every page."""
     from api.cli.progress import working
 
-    with working(data_dir, go_on=GO_ON) as work:
-        entry = work.library.add_channel(collection, name, encoder)
+    with working(data_dir, go_on=GO_ON, quiet=quiet) as work:
+        entry = work.place.add_channel(collection, name, encoder)
         say(f"{entry.key} with {entry.encoder}" + ("" if entry.active else f", built beside the {name} channel"))
         if wait:
             _backfill(work, collection, entry.key, quiet)
@@ -56,8 +57,8 @@ def rm(
     data_dir: DataDir = None,
 ) -> None:
     """Remove a channel and its index, or give up one that is being built; documents and other channels stay."""
-    with open_library(data_dir) as library:
-        for entry in library.remove_channel(collection, name):
+    with open_place(data_dir) as place:
+        for entry in place.remove_channel(collection, name):
             say(f"removed {entry.key} ({entry.encoder})")
 
 
@@ -71,18 +72,18 @@ def backfill(
     """Take in what the collection's channels have not yet; returns when they have every page or can't be used."""
     from api.cli.progress import working
 
-    with working(data_dir, go_on=GO_ON) as work:
+    with working(data_dir, go_on=GO_ON, quiet=quiet) as work:
         _backfill(work, collection, name, quiet)
 
 
 def _backfill(work: Work, collection: str | None, name: str | None, quiet: bool) -> None:
     with work.shown(quiet):
-        work.library.backfill(collection, name)
+        work.place.backfill(collection, name)
     if not quiet:
         say(f"{work.counter.filled} pages taken in, {work.counter.seconds:.1f} s")
     unusable = [
         status
-        for status in work.library.channel_status(collection)
+        for status in work.place.channel_status(collection)
         if status.problem and name in (None, status.entry.key, status.entry.name)
     ]
     for status in unusable:
@@ -94,8 +95,8 @@ def _backfill(work: Work, collection: str | None, name: str | None, quiet: bool)
 @channels.command("status")
 def status(collection: CollectionName = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show each channel: its encoder, how many of the pages it has, its size on disk, why it can't be used."""
-    with open_library(data_dir) as library:
-        found = library.channel_status(collection)
+    with open_place(data_dir) as place:
+        found = place.channel_status(collection)
     if as_json:
         output.json_document([_json(row) for row in found])
         return

@@ -11,15 +11,14 @@ import typer
 from api.cli import output
 from api.cli.exits import SOME_FAILED
 from api.cli.library import docs
-from api.cli.options import AsJson, CollectionName, DataDir, open_library
+from api.cli.options import AsJson, CollectionName, DataDir
+from api.cli.places import open_place
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ingest.sandbox import Sandbox
-
-CHANNEL = "image"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,23 +34,12 @@ def duplicates(
     as_json: AsJson = False,
 ) -> None:
     """Find pages and photos that look alike, by the image channel's stored vectors."""
-    from api.duplicates import duplicate_pages
-    from folioscope.errors import NotFoundError
-
-    with open_library(data_dir) as library:
-        found = library.collection(collection)
-        channel = library.channels.searchable(found.id).get(CHANNEL)
-        if channel is None:
-            why = library.unavailable.get(CHANNEL, "")
-            raise NotFoundError(
-                f"The collection {found.name!r} has no {CHANNEL} channel. {why}".strip(),
-                hint=f"`folioscope channels add {CHANNEL} -c {found.name}` gives it one.",
-            )
-        groups, pages = duplicate_pages(channel.index, library.documents(collection), threshold)
-        total = sum(document.pages for document in library.documents(collection))
+    with open_place(data_dir) as place:
+        found = place.duplicates(collection, threshold)
     if as_json:
-        output.json_document({"threshold": threshold, "compared": pages, "pages": total, "groups": groups})
+        output.json_document(found)
         return
+    groups, pages, total = found["groups"], found["compared"], found["pages"]
     for number, group in enumerate(groups, 1):
         output.text(f"{number}. {len(group['pages'])} alike")
         for page in group["pages"]:

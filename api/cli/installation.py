@@ -34,10 +34,10 @@ def demo(data_dir: DataDir = None) -> None:
     with samples.folder() as folder, working(data_dir) as work:
         say(f"taking in {len(list(folder.glob('*.pdf')))} sample documents …")
         with work.shown(quiet=False):
-            report = work.library.ingest([folder], collection=DEMO, wait=True)
+            report = work.place.ingest([folder], collection=DEMO, wait=True)
         for outcome in report.outcomes:
             say(f"  {outcome.filename}: {outcome.status}, {outcome.pages} pages")
-        image = work.library.folder / "demo.png"
+        image = work.place.last_image.with_name("demo.png")
     question = samples.questions()[0].question
     output.text()
     output.text(f"? {question}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.answering import kept_answers
 from api.cli import output
 from api.cli.exits import SOME_FAILED
 from api.cli.options import (
@@ -20,15 +20,16 @@ from api.cli.options import (
     Quiet,
     Tags,
     Wait,
-    open_library,
     parse_meta,
 )
 from api.cli.output import say
+from api.cli.places import open_place
 
 if TYPE_CHECKING:
+    from api.cli.places import Place
     from api.cli.progress import Counter, Work
     from folioscope.domain import Document
-    from ingest import Library, Outcome, Report
+    from ingest import Outcome, Report
     from ingest.catalog import Job
 
 GO_ON = "`folioscope jobs watch`"
@@ -81,12 +82,12 @@ def ingest(
 
     tags = parse_meta(meta)
     flags = {"ocr": ocr, "ocr_languages": ocr_languages, "workers": workers}
-    with working(data_dir, go_on=f"{GO_ON} or the same command", **flags) as work:
+    with working(data_dir, quiet=quiet, go_on=f"{GO_ON} or the same command", **flags) as work:
         with work.shown(quiet):
-            target = work.library.settings.collection if collection is None else collection
-            known = [made.name for made in work.library.catalog.collections()]
-            with fetched(paths, work.library.settings.max_file_mb << 20) as (files, origins):
-                report = work.library.ingest(
+            target = work.place.settings.collection if collection is None else collection
+            known = [made.name for made in work.place.collections()]
+            with fetched(paths, work.place.settings.max_file_mb << 20) as (files, origins):
+                report = work.place.ingest(
                     files,
                     collection=collection,
                     channels=channel,
@@ -109,7 +110,7 @@ def _tell(work: Work, report: Report, as_json: bool, quiet: bool) -> None:
             output.line(_outcome(outcome))
     if not quiet:
         _summary(report, work.counter)
-        _say_channels(work.library)
+        _say_outlook(work.place)
     if report.failed and not work.stopped:
         raise typer.Exit(SOME_FAILED)
 
@@ -146,16 +147,9 @@ def _summary(report: Report, counter: Counter) -> None:
             say(f"  {outcome.page_problems} of {outcome.pages} pages could not be read: {outcome.filename}")
 
 
-def _say_channels(library: Library) -> None:
-    unavailable = library.unavailable
-    for name, coverage in library.channel_coverage().items():
-        if name in unavailable:
-            say(f"the {name} channel is off: {unavailable[name]}")
-        elif coverage.done < coverage.total:
-            say(
-                f"the {name} channel has {coverage.done} of {coverage.total} pages and rests; "
-                "`folioscope jobs watch` or the next ingest goes on with it"
-            )
+def _say_outlook(place: Place) -> None:
+    for line in place.outlook():
+        say(line)
 
 
 # --- docs -----------------------------------------------------------------------------------------------------------
@@ -164,8 +158,8 @@ def _say_channels(library: Library) -> None:
 @docs.command("ls")
 def docs_ls(collection: CollectionName = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the documents of a collection."""
-    with open_library(data_dir) as library:
-        found = library.documents(collection)
+    with open_place(data_dir) as place:
+        found = place.documents(collection)
         if as_json:
             output.json_document([output.document_json(document) for document in found])
             return
@@ -187,9 +181,9 @@ def _coverage(document: Document) -> str:
 @docs.command("show")
 def docs_show(name: Name, collection: CollectionName = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show one document: its state, its channels, pages with problems or flags."""
-    with open_library(data_dir) as library:
-        document = library.document(name, collection)
-        pages = library.catalog.page_notes(document.id, document.version)
+    with open_place(data_dir) as place:
+        document = place.document(name, collection)
+        pages = place.page_notes(document)
         shown = output.document_json(document)
         shown["page_notes"] = [
             {"page": page.number, "flags": list(page.flags)}
@@ -227,13 +221,10 @@ def docs_rm(
     as_json: AsJson = False,
 ) -> None:
     """Delete documents: vectors, words, page images, the stored file and replies kept by --cache."""
-    from generation import forget
-
-    with open_library(data_dir) as library:
-        documents = [library.document(name, collection) for name in names]
+    with open_place(data_dir) as place:
+        documents = [place.document(name, collection) for name in names]
         for document in documents:
-            library.remove(document.id, collection)
-            forget(kept_answers(library), [document.id])
+            place.remove(document)
             say(f"deleted {document.filename} ({document.id})")
         if as_json:
             output.json_document([{"id": document.id, "filename": document.filename} for document in documents])
@@ -260,10 +251,10 @@ def docs_reingest(
 
     if bool(names) == everything:
         raise typer.BadParameter("name documents, or say --all")
-    with working(data_dir, go_on=GO_ON, ocr=ocr, ocr_languages=ocr_languages) as work:
+    with working(data_dir, quiet=quiet, go_on=GO_ON, ocr=ocr, ocr_languages=ocr_languages) as work:
         with work.shown(quiet):
-            chosen = names or [document.id for document in work.library.documents(collection)]
-            report = work.library.reingest(chosen, collection=collection, password=password, wait=wait)
+            chosen = names or [document.id for document in work.place.documents(collection)]
+            report = work.place.reingest(chosen, collection=collection, password=password, wait=wait)
         _tell(work, report, as_json, quiet)
 
 
@@ -273,17 +264,8 @@ def docs_reingest(
 @collections.command("ls")
 def collections_ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the collections."""
-    with open_library(data_dir) as library:
-        rows: list[dict[str, Any]] = [
-            {
-                "id": collection.id,
-                "name": collection.name,
-                "channels": [recipe.name for recipe in collection.channels if recipe.active],
-                "documents": len(library.catalog.documents(collection)),
-                "created": collection.created,
-            }
-            for collection in library.catalog.collections()
-        ]
+    with open_place(data_dir) as place:
+        rows = [{**dataclasses.asdict(each), "channels": list(each.channels)} for each in place.collections()]
         if as_json:
             output.json_document(rows)
             return
@@ -303,13 +285,12 @@ def collections_create(
     as_json: AsJson = False,
 ) -> None:
     """Make a collection."""
-    with open_library(data_dir) as library:
-        made = library.create_collection(name, channel)
-        channels = [entry.name for entry in made.channels if entry.active]
+    with open_place(data_dir) as place:
+        made = place.create_collection(name, channel)
         if as_json:
-            output.json_document({"id": made.id, "name": made.name, "channels": channels})
+            output.json_document({"id": made.id, "name": made.name, "channels": list(made.channels)})
         else:
-            say(f"collection {made.name} with the channels {', '.join(channels)}")
+            say(f"collection {made.name} with the channels {', '.join(made.channels)}")
 
 
 @collections.command("rm")
@@ -319,14 +300,11 @@ def collections_rm(
     data_dir: DataDir = None,
 ) -> None:
     """Delete a collection with everything in it."""
-    from generation import forget
-
-    with open_library(data_dir) as library:
-        documents = library.documents(name)
+    with open_place(data_dir) as place:
+        documents = place.documents(name)
         if documents and not yes:
             typer.confirm(output.clean(f"Delete {name} with {len(documents)} documents?"), abort=True, err=True)
-        library.remove_collection(name)
-        forget(kept_answers(library), [document.id for document in documents])
+        place.remove_collection(name)
         say(f"deleted {name}")
 
 
@@ -335,12 +313,12 @@ def collections_rebuild(name: CollectionName = None, data_dir: DataDir = None, q
     """Make a collection's indexes anew from its stored words: after a change of encoder, or when one is damaged."""
     from api.cli.progress import working
 
-    with working(data_dir, go_on=GO_ON) as work:
+    with working(data_dir, quiet=quiet, go_on=GO_ON) as work:
         with work.shown(quiet):
-            work.library.rebuild(name)
+            work.place.rebuild(name)
         if not quiet:
             say(f"{work.counter.filled} pages taken in anew")
-            _say_channels(work.library)
+            _say_outlook(work.place)
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------------
@@ -349,8 +327,8 @@ def collections_rebuild(name: CollectionName = None, data_dir: DataDir = None, q
 @jobs.command("ls")
 def jobs_ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List jobs, newest first."""
-    with open_library(data_dir) as library:
-        found = library.jobs()
+    with open_place(data_dir) as place:
+        found = place.jobs()
         if as_json:
             output.json_document(
                 [
@@ -384,16 +362,16 @@ def jobs_watch(data_dir: DataDir = None, quiet: Quiet = False) -> None:
     """Go on with whatever is outstanding, slower channels included, and show how it comes along."""
     from api.cli.progress import working
 
-    with working(data_dir, go_on=GO_ON) as work:
+    with working(data_dir, quiet=quiet, go_on=GO_ON) as work:
         with work.shown(quiet):
-            work.library.run_outstanding()
+            work.place.run_outstanding()
         if not quiet:
             done = work.counter
             say(
                 f"{done.ready} documents ready, {done.failed} failed, {done.pages} pages read, "
                 f"{done.filled} pages taken in by slower channels in {done.seconds:.1f} s"
             )
-            _say_channels(work.library)
+            _say_outlook(work.place)
 
 
 @jobs.command("cancel")
@@ -403,8 +381,8 @@ def jobs_cancel(
     as_json: AsJson = False,
 ) -> None:
     """Give up what a job has not read yet; documents that are ready stay."""
-    with open_library(data_dir) as library:
-        cancelled = library.cancel(job)
+    with open_place(data_dir) as place:
+        cancelled = place.cancel(job)
         if as_json:
             output.json_document({"id": job, "cancelled": cancelled})
         else:

@@ -7,11 +7,31 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from itertools import islice
 from typing import Annotated
 
 import typer
 
-from api.cli import ask, channels, exits, images, installation, keys, library, look, models, output, reading, serving
+from api.cli import (
+    ask,
+    channels,
+    exits,
+    images,
+    installation,
+    keys,
+    library,
+    look,
+    models,
+    output,
+    places,
+    reading,
+    serving,
+)
+
+SERVER = ("--url", "--api-key")
+HERE = ("config", "demo", "doctor", "label", "look", "models", "serve", "version")
+"""Commands that are about this machine."""
 
 app = typer.Typer(
     name="folioscope",
@@ -40,11 +60,36 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def folioscope(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Work on the Folioscope server there (else FOLIOSCOPE_URL).")
+    ] = None,
+    api_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Key of that server (better: FOLIOSCOPE_API_KEY).")
+    ] = None,
 ) -> None:
     """Answers questions about documents by looking at their pages."""
+    places.remember(url, api_key)
+    if url and context.invoked_subcommand in HERE:
+        raise typer.BadParameter(f"`{context.invoked_subcommand}` is about this machine; it goes through no server")
+
+
+def server_first(arguments: Sequence[str]) -> list[str]:
+    """--url and --api-key, which may also stand behind the command, moved before it."""
+    ours, others, left = [], [], iter(arguments)
+    for argument in left:
+        if argument == "--":
+            others += [argument, *left]
+        elif argument in SERVER:
+            ours += [argument, *islice(left, 1)]
+        elif argument.startswith(tuple(f"{name}=" for name in SERVER)):
+            ours.append(argument)
+        else:
+            others.append(argument)
+    return [*ours, *others]
 
 
 def main() -> None:
@@ -52,7 +97,7 @@ def main() -> None:
     from folioscope.errors import FolioscopeError
 
     try:
-        app(prog_name="folioscope")
+        app(server_first(sys.argv[1:]), prog_name="folioscope")
     except FolioscopeError as error:
         output.say(f"folioscope: {error}")
         sys.exit(exits.exit_code(error))

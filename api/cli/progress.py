@@ -1,7 +1,7 @@
-"""A library at work: progress on stderr (a line that moves in a terminal, nothing elsewhere) and Ctrl-C.
+"""Work that a command waits for: progress on stderr (a line that moves in a terminal, nothing elsewhere) and Ctrl-C.
 
-The first Ctrl-C lets the current pages finish and says how to go on; the second leaves at once, also while the library
-is being closed.
+The first Ctrl-C lets the current pages finish and says how to go on; the second leaves at once, also while the data
+folder is being closed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from api.cli.exits import INTERRUPTED
-from api.cli.options import open_library
 from api.cli.output import say
+from api.cli.places import Place, open_place
 
 if TYPE_CHECKING:
-    from ingest import Event, Library
+    from ingest import Event
 
 
 class Counter:
@@ -69,18 +69,18 @@ class Counter:
 
 
 class Work:
-    """A library that works for a command. ``stopped``: Ctrl-C was pressed."""
+    """A place that works for a command. ``stopped``: Ctrl-C was pressed."""
 
-    def __init__(self, library: Library) -> None:
-        self.library = library
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self.counter = Counter()
         self.stopped = False
-        library.listen(self._on_event)
+        place.listen(self._on_event)
 
     def _on_event(self, event: Event) -> None:
         self.counter(event)
-        if self.stopped:  # a library that was just about to start its jobs forgets that it was stopped
-            self.library.stop()
+        if self.stopped:  # one that was just about to start its jobs forgets that it was stopped
+            self.place.stop()
 
     def on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """The signal's handler; it writes past Python's buffers, which the interrupted code may be in the middle of."""
@@ -90,7 +90,7 @@ class Work:
             os._exit(INTERRUPTED)  # the children die with this process; what is durable stays
         self.stopped = True
         os.write(2, "\nfinishing the current pages (Ctrl-C again leaves at once) …\n".encode())
-        self.library.stop()
+        self.place.stop()
 
     @contextmanager
     def shown(self, quiet: bool) -> Iterator[None]:
@@ -99,7 +99,7 @@ class Work:
             yield
             return
         done = threading.Event()
-        painter = threading.Thread(target=_paint, args=(self.counter, self.library, done), daemon=True)
+        painter = threading.Thread(target=_paint, args=(self.counter, self.place, done), daemon=True)
         painter.start()
         try:
             yield
@@ -109,13 +109,15 @@ class Work:
 
 
 @contextmanager
-def working(data_dir: Path | None, *, go_on: str = "the same command", **flags: object) -> Iterator[Work]:
-    """Open the library and close it; a command that was stopped ends here, with what to do to ``go_on``."""
-    library = open_library(data_dir, **flags)
-    work = Work(library)
+def working(
+    data_dir: Path | None, *, go_on: str = "the same command", quiet: bool = False, **flags: object
+) -> Iterator[Work]:
+    """Open the place and close it; a command that was stopped ends here, with what to do to ``go_on``."""
+    place = open_place(data_dir, quiet=quiet, **flags)
+    work = Work(place)
     before = signal.signal(signal.SIGINT, work.on_interrupt)
     try:
-        with library:
+        with place:
             yield work
     finally:
         if not work.stopped:
@@ -125,7 +127,7 @@ def working(data_dir: Path | None, *, go_on: str = "the same command", **flags: 
         raise typer.Exit(INTERRUPTED)
 
 
-def _paint(counter: Counter, library: Library, done: threading.Event) -> None:
+def _paint(counter: Counter, place: Place, done: threading.Event) -> None:
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -139,7 +141,7 @@ def _paint(counter: Counter, library: Library, done: threading.Event) -> None:
                 parts.append(f"{counter.pages} pages, {rate:.0f} pages/s")
             if counter.failed:
                 parts.append(f"{counter.failed} failed")
-            for name, coverage in library.channel_coverage().items():
+            for name, coverage in place.channel_coverage().items():
                 if coverage.done < coverage.total:
                     parts.append(f"{name} {coverage.share:.0%}")
             status.update(" · ".join(parts) or "reading …")

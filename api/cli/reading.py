@@ -22,10 +22,10 @@ from api.cli.options import (
     Password,
     Quiet,
     numbers_of,
-    open_library,
     parse_meta,
 )
 from api.cli.output import say
+from api.cli.places import Place, open_place
 
 if TYPE_CHECKING:
     import folioscope.domain as domain
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from folioscope.ports import VisionModel
     from generation import Comparison, Extraction
     from generation.reading import Read
-    from ingest import Library
 
 FilesToRead = Annotated[
     list[Path] | None,
@@ -80,8 +79,8 @@ def extract(
             invalid.append(pages[0].document.filename)
         return found
 
-    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (library, documents, reader):
-        _each(library, documents, reader, work, _show_fields, as_json, quiet)
+    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (place, documents, reader):
+        _each(place, documents, reader, work, _show_fields, as_json, quiet)
     if invalid:
         say(f"{', '.join(invalid)}: what was found does not conform to the schema")
         raise typer.Exit(SOME_FAILED)
@@ -107,8 +106,8 @@ def summarize(
     def work(reader: VisionModel, pages: DocumentPages, words: bool) -> Read:
         return summarize_pages(reader, pages, page_words=words)
 
-    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (library, documents, reader):
-        _each(library, documents, reader, work, _show_segments, as_json, quiet)
+    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (place, documents, reader):
+        _each(place, documents, reader, work, _show_segments, as_json, quiet)
 
 
 def classify(
@@ -132,8 +131,8 @@ def classify(
     def work(reader: VisionModel, pages: DocumentPages, words: bool) -> Read:
         return classify_pages(reader, pages, labels, page_words=words)
 
-    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (library, documents, reader):
-        _each(library, documents, reader, work, _show_label, as_json, quiet)
+    with chosen(files, collection, document, meta, model, data_dir, password, quiet) as (place, documents, reader):
+        _each(place, documents, reader, work, _show_label, as_json, quiet)
 
 
 def compare(
@@ -160,12 +159,12 @@ def compare(
 
     reader = open_reading_model(load_settings({"data_dir": data_dir, "model": model}), quiet)
     taken = {name: _taken(name, collection, data_dir, password, quiet) for name in (first, second)}
-    with open_library(data_dir) as library:
+    with open_place(data_dir, quiet=quiet) as place:
         sides = []
         for name, only in ((first, first_pages), (second, second_pages)):
-            document = library.document(*taken[name])
-            sides.append(DocumentPages(library, document, numbers_of(only, document.pages)))
-        found = compare_pages(reader, *sides, page_words=library.settings.page_words)
+            document = place.document(*taken[name])
+            sides.append(DocumentPages(place, document, numbers_of(only, document.pages)))
+        found = compare_pages(reader, *sides, page_words=place.settings.page_words)
         if as_json:
             output.json_document(to_json(found))
         else:
@@ -183,11 +182,10 @@ def chosen(
     data_dir: Path | None,
     password: str | None,
     quiet: bool,
-) -> Iterator[tuple[Library, Sequence[domain.Document], VisionModel]]:
-    """The library, the documents to read, of the files or those that names and tags choose of a collection, and who
+) -> Iterator[tuple[Place, Sequence[domain.Document], VisionModel]]:
+    """The place, the documents to read, of the files or those that names and tags choose of a collection, and who
     reads them: looked for first, so that no file is taken in for nobody.
     """
-    from api.choosing import chosen
     from folioscope.errors import NotFoundError
     from folioscope.settings import load_settings
 
@@ -199,18 +197,21 @@ def chosen(
     if files:
         collection = collection or FILES
         ids = take_in(files, collection, data_dir, password, quiet).documents
-    with open_library(data_dir) as library:
+    with open_place(data_dir, quiet=quiet) as place:
         if names:
-            ids = frozenset(library.document(name, collection).id for name in names)
-        where = chosen(library, library.collection(collection), ids, wanted)
-        documents = [
-            each
-            for each in library.documents(collection)
-            if each.status == "ready" and (where is None or where.documents is None or each.id in where.documents)
-        ]
+            ids = frozenset(place.document(name, collection).id for name in names)
+        where = place.where(collection, ids, wanted)
+        documents = [each for each in place.documents(collection) if each.status == "ready" and _meant(each, where)]
         if not documents:
             raise NotFoundError("There is no document to read.", hint="`folioscope docs ls` lists what there is.")
-        yield library, documents, reader
+        yield place, documents, reader
+
+
+def _meant(document: domain.Document, where: domain.Where | None) -> bool:
+    if where is None:
+        return True
+    named = where.documents is None or document.id in where.documents
+    return named and all(document.metadata.get(key) == value for key, value in where.metadata.items())
 
 
 def _taken(
@@ -225,7 +226,7 @@ def _taken(
 
 
 def _each(
-    library: Library,
+    place: Place,
     documents: Sequence[domain.Document],
     reader: VisionModel,
     work: Work,
@@ -242,7 +243,7 @@ def _each(
     failed = 0
     for document in documents:
         try:
-            found = work(reader, DocumentPages(library, document), library.settings.page_words)
+            found = work(reader, DocumentPages(place, document), place.settings.page_words)
         except (ModelError, QueryError) as error:
             if len(documents) == 1 or isinstance(error, ModelAuth):
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import secrets
 import signal
 import socket
 import sys
@@ -48,11 +49,14 @@ def serve(
         listening = _listen(host, port)
         from api.app import create_app  # a second or more, so only for who may serve
 
-        app = create_app(library, needs_key=needs_key, hosts=[_bracketed(host), *(allow_host or ())])
+        secret = secrets.token_urlsafe(32)
+        app = create_app(library, needs_key=needs_key, hosts=[_bracketed(host), *(allow_host or ())], secret=secret)
+        port = listening.getsockname()[1]
         if not quiet:
-            address = f"http://{_bracketed(host)}:{listening.getsockname()[1]}"
+            address = f"http://{_bracketed(host)}:{port}"
             say(f"Folioscope answers at {address}{' to who has a key' if needs_key else ''}; Ctrl-C stops it.")
-        _run(app, listening)
+        with library.folder.announced(f"http://{_bracketed(_from_here(host))}:{port}", secret):
+            _run(app, listening)
 
 
 def _run(app: object, listening: socket.socket) -> None:
@@ -97,6 +101,11 @@ def _listen(host: str, port: int) -> socket.socket:
             f"{_bracketed(host)}:{port} can't be listened on: {error.strerror or error}.",
             hint="Choose another --port or --host.",
         ) from None
+
+
+def _from_here(host: str) -> str:
+    """The address under which this machine reaches what listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
 
 
 def _bracketed(host: str) -> str:

@@ -18,7 +18,7 @@ from api.schemas.documents import CollectionOut, NewCollection, Rename, collecti
 from api.schemas.duplicates import DuplicatesOut
 from api.security import Access, Admin, Reader
 from folioscope.errors import CollectionExists, QueryError
-from ingest.lookups import rename
+from ingest.lookups import document_counts, rename
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 MOST_COMPARED = 20_000
@@ -28,7 +28,8 @@ MOST_COMPARED = 20_000
 @router.get("")
 def list_collections(access: Reader) -> Listed[CollectionOut]:
     """All that may be seen, by name."""
-    found = [collection_out(each) for each in access.collections()]
+    counts = document_counts(access.library.catalog)
+    found = [collection_out(each, counts.get(each.id, 0)) for each in access.collections()]
     return Listed(data=found, last_id=found[-1].id if found else None)
 
 
@@ -43,13 +44,15 @@ def _create(access: Access, body: NewCollection) -> Made:
     if any(each.name == body.name for each in access.collections()):
         raise CollectionExists(f"There is a collection {body.name!r} already.")
     made = access.library.create_collection(body.name, body.channels)
-    return Made(collection_out(made), 201, f"/v1/collections/{made.id}")
+    return Made(collection_out(made, 0), 201, f"/v1/collections/{made.id}")
 
 
 @router.get("/{collection}", response_model=CollectionOut, responses=etags.NOT_MODIFIED)
 def get_collection(collection: str, access: Reader, if_none_match: etags.IfNoneMatch = None) -> Response:
     """By id or name."""
-    return etags.whole(collection_out(access.collection(collection)), if_none_match)
+    found = access.collection(collection)
+    shown = collection_out(found, document_counts(access.library.catalog).get(found.id, 0))
+    return etags.whole(shown, if_none_match)
 
 
 @router.patch("/{collection}")
@@ -58,7 +61,8 @@ def rename_collection(collection: str, body: Rename, access: Admin) -> Collectio
     found = access.collection(collection)
     access.demand_all()
     rename(access.library.catalog, found, body.name)
-    return collection_out(access.collection(found.id))
+    count = document_counts(access.library.catalog).get(found.id, 0)
+    return collection_out(access.collection(found.id), count)
 
 
 @router.get("/{collection}/duplicates")

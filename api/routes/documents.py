@@ -45,11 +45,18 @@ from ingest.lookups import documents, set_metadata
 from ingest.sources import LONGEST_LOOK, detect
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
+LONGEST_SOURCE = 4096
 FORM: dict[str, Any] = {
     "required": ["file"],
     "properties": {
         "file": {"type": "string", "format": "binary"},
         "metadata": {"type": "string", "description": "a JSON object of texts, numbers, true and false"},
+        "source": {
+            "type": "string",
+            "maxLength": LONGEST_SOURCE,
+            "description": "a name of the sender's own for where the file is from: another file under the same one is "
+            "a new version of that document, without one each file is a document of its own; nobody is shown it",
+        },
         "password": {"type": "string", "description": "opens an encrypted PDF; kept, to draw pages later"},
     },
 }
@@ -81,7 +88,7 @@ async def upload(request: Request, access: Writer, once: OnlyOnce, collection: N
             return await once(access, named, partial(run_in_threadpool, _fetch, access, target, named))
     async with _form(request) as (file, filename, fields):
         asked = await run_in_threadpool(_asked, file, filename, fields) if once.key else ""
-        origin, metadata = Origin(filename, new_id("upload")), _metadata(fields.get("metadata"))
+        origin, metadata = Origin(filename, _source(fields)), _metadata(fields.get("metadata"))
         take = partial(_take, access, target, file, origin, fields.get("password"), metadata)
         return await once(access, asked, partial(run_in_threadpool, take))
 
@@ -108,12 +115,12 @@ def _target(access: Access, name: str | None) -> str:
 @contextlib.asynccontextmanager
 async def _form(request: Request) -> AsyncIterator[tuple[BinaryIO, str, dict[str, str]]]:
     """The file, which the system removes when it is closed, its name, the other fields."""
-    async with request.form(max_files=1, max_fields=2, max_part_size=1 << 16) as form:
+    async with request.form(max_files=1, max_fields=3, max_part_size=1 << 16) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise QueryError("There is no file in the form.", hint="Send it as the part `file`.")
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
-        if unknown := fields.keys() - {"metadata", "password"}:
+        if unknown := fields.keys() - {"metadata", "password", "source"}:
             raise QueryError(f"The form has an unknown field {min(unknown)!r}.")
         yield file.file, _readable(file.filename or ""), fields
 
@@ -122,6 +129,14 @@ def _readable(filename: str) -> str:
     """A file name as metadata: its last part, without what steers a terminal."""
     last = filename.replace("\\", "/").rpartition("/")[2]
     return "".join(ch for ch in last if ch.isprintable())[:255] or "unnamed"
+
+
+def _source(fields: dict[str, str]) -> str:
+    """Without a name of the sender's one of its own: a file of the same name from somebody else is no new version."""
+    source = "".join(filter(str.isprintable, fields.get("source", "")))
+    if len(source) > LONGEST_SOURCE:
+        raise QueryError(f"The field `source` has more than {LONGEST_SOURCE} characters.")
+    return source or new_id("upload")
 
 
 async def _named(request: Request) -> Fetched:
@@ -169,7 +184,6 @@ def _take(
     file.flush()
     # A second way to the open file; unlike a name on disk it is gone with this process, however that ends.
     path = Path(f"/proc/self/fd/{file.fileno()}")
-    # An upload has a source of its own: a file of the same name from somebody else is no new version of this one.
     job, entry = library.submit(path, origin, collection=collection, password=password, metadata=metadata)
     done = Uploaded(
         document=document_out(access.document(entry.document_id)),

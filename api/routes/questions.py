@@ -16,6 +16,7 @@ from api.idempotency import Made, OnlyOnce
 from api.schemas.answers import AnswerOut, AskCreated, AskIn, SearchIn, SearchOut, search_out
 from api.security import Access, Reader
 from api.sse import respond
+from folioscope.domain import Turn
 from folioscope.errors import QueryError
 from ingest.catalog import Collection
 from ingest.database import new_id
@@ -58,11 +59,12 @@ def _search(access: Access, body: SearchIn, uploaded: BinaryIO | None) -> Search
 @router.post("/ask", response_model=AnswerOut, responses={200: {"content": {"text/event-stream": {}}}})
 async def ask(body: AskIn, request: Request, access: Reader, once: OnlyOnce) -> Response:
     """An answer whose quotes are checked against the pages. Streamed: ``ask.created, retrieval.done, answer.delta,
-    citation.added, answer.done``, or ``error``. Its id is known for a while, for feedback.
+    citation.added, segment.done, answer.done``, or ``error``. Its id is known for a while, for feedback.
     """
     collection = await run_in_threadpool(access.collection, body.collection)
     answer_id = new_id("ans")
-    events = partial(answering, access, collection, body)
+    history = [Turn(each.role, each.text) for each in body.history]
+    events = partial(answering, access, collection, body, history)
     keep = partial(_keep, access, collection)
     if streams(body, request):
         refuse_key(once)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Box, Given, Metadata, Progress, Text, image_url, notes, progress
+from api.schemas.common import Box, Given, Metadata, Progress, Text, coverage_in, image_url, notes, progress
 from folioscope import domain
 from folioscope.settings import ChannelName
-from generation import to_json
 
 IMAGE_CHARACTERS = 1_000_000
 """Of a ``data:`` URL; no request in JSON may bring more anyway."""
@@ -48,15 +46,25 @@ class SearchIn(Question):
     similarity: bool = False
 
 
+class TurnIn(Given):
+    """One earlier message of a conversation that the server does not keep."""
+
+    role: Literal["user", "assistant"]
+    text: Text = Field(max_length=100_000)
+
+
 class AskIn(Question, Asked):
-    """A question to a collection."""
+    """A question to a collection. ``history``: what was said before."""
+
+    history: list[TurnIn] = Field(default_factory=list, max_length=200)
 
 
 class DocumentName(BaseModel):
-    """Enough to show a document."""
+    """Enough to show a document. ``pages``: how many it has."""
 
     id: str
     filename: str
+    pages: int
 
 
 class Score(BaseModel):
@@ -120,17 +128,8 @@ class SegmentOut(BaseModel):
     citations: list[int]
 
 
-class PageUsed(BaseModel):
-    """A page that the model was given."""
-
-    rank: int
-    document: DocumentName
-    page: int
-    score: float
-
-
 class AnswerOut(BaseModel):
-    """See `folioscope.domain.Answer`."""
+    """See `folioscope.domain.Answer`. ``pages_used``: the pages that the model was given."""
 
     object: Literal["answer"] = "answer"
     id: str
@@ -140,7 +139,7 @@ class AnswerOut(BaseModel):
     text: str
     segments: list[SegmentOut]
     citations: list[CitationOut]
-    pages_used: list[PageUsed]
+    pages_used: list[Hit]
     confidence: float | None
     usage: dict[str, int]
     warnings: list[str]
@@ -162,11 +161,21 @@ class Delta(BaseModel):
     text: str
 
 
+def document_name(document: domain.DocumentRef) -> DocumentName:
+    """Without its version, which stands beside it."""
+    return DocumentName(id=document.id, filename=document.filename, pages=document.pages)
+
+
+def document_in(given: DocumentName, version: int) -> domain.DocumentRef:
+    """From the wire."""
+    return domain.DocumentRef(given.id, version, given.filename, given.pages)
+
+
 def hit_out(hit: domain.PageHit) -> Hit:
     """With the address of the page's image."""
     return Hit(
         rank=hit.rank,
-        document=DocumentName(id=hit.document.id, filename=hit.document.filename),
+        document=document_name(hit.document),
         version=hit.document.version,
         page=hit.page,
         score=hit.score,
@@ -174,6 +183,19 @@ def hit_out(hit: domain.PageHit) -> Hit:
         snippet=hit.snippet,
         regions=[RegionOut(box=each.box, score=each.score, kind=each.kind) for each in hit.regions],
         image_url=image_url(hit.key),
+    )
+
+
+def hit_in(given: Hit) -> domain.PageHit:
+    """From the wire."""
+    return domain.PageHit(
+        rank=given.rank,
+        document=document_in(given.document, given.version),
+        page=given.page,
+        score=given.score,
+        scores={name: domain.ChannelScore(score.rank, score.score) for name, score in given.scores.items()},
+        snippet=given.snippet,
+        regions=tuple(domain.Region(each.box, each.score, each.kind) for each in given.regions),
     )
 
 
@@ -188,11 +210,17 @@ def search_out(result: domain.SearchResult) -> SearchOut:
     )
 
 
+def search_in(given: SearchOut) -> domain.SearchResult:
+    """From the wire."""
+    hits = tuple(map(hit_in, given.hits))
+    return domain.SearchResult(given.query, hits, given.timings, coverage_in(given.coverage), tuple(given.notes))
+
+
 def citation_out(found: domain.Citation) -> CitationOut:
     """With the address of the page's image."""
     return CitationOut(
         index=found.index,
-        document=DocumentName(id=found.document.id, filename=found.document.filename),
+        document=document_name(found.document),
         version=found.document.version,
         page=found.page,
         quote=found.quote,
@@ -204,10 +232,60 @@ def citation_out(found: domain.Citation) -> CitationOut:
     )
 
 
+def citation_in(given: CitationOut) -> domain.Citation:
+    """From the wire."""
+    return domain.Citation(
+        index=given.index,
+        document=document_in(given.document, given.version),
+        page=given.page,
+        quote=given.quote,
+        quote_status=given.quote_status,
+        boxes=tuple(given.boxes),
+        moved=given.moved,
+    )
+
+
+def segment_out(found: domain.Segment) -> SegmentOut:
+    """With the numbers of its citations."""
+    return SegmentOut(text=found.text, citations=list(found.citations))
+
+
+def segment_in(given: SegmentOut) -> domain.Segment:
+    """From the wire."""
+    return domain.Segment(given.text, tuple(given.citations))
+
+
 def answer_out(found: domain.Answer, answer_id: str) -> AnswerOut:
-    """As `generation.to_json` has it, with an id and the addresses of images."""
-    plain: Mapping[str, Any] = to_json(found)
-    citations = [citation_out(each) for each in found.citations]
-    return AnswerOut.model_validate(
-        {**plain, "id": answer_id, "citations": citations, "warnings": notes(tuple(plain["warnings"]))}
+    """With an id and the addresses of images."""
+    return AnswerOut(
+        id=answer_id,
+        question=found.question,
+        query=found.query,
+        status=found.status,
+        text=found.text,
+        segments=[segment_out(each) for each in found.segments],
+        citations=[citation_out(each) for each in found.citations],
+        pages_used=[hit_out(each) for each in found.pages_used],
+        confidence=found.confidence,
+        usage=dict(found.usage),
+        warnings=notes(found.warnings),
+        model=found.model,
+        took_ms=round(found.took_ms, 1),
+    )
+
+
+def answer_in(given: AnswerOut) -> domain.Answer:
+    """From the wire."""
+    return domain.Answer(
+        question=given.question,
+        status=given.status,
+        segments=tuple(map(segment_in, given.segments)),
+        citations=tuple(map(citation_in, given.citations)),
+        pages_used=tuple(map(hit_in, given.pages_used)),
+        model=given.model,
+        confidence=given.confidence,
+        usage=given.usage,
+        warnings=tuple(given.warnings),
+        took_ms=given.took_ms,
+        query=given.query,
     )

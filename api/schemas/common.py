@@ -4,11 +4,11 @@ pages count from 1; times are RFC 3339 in UTC.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import problems
 from folioscope import domain, errors
 
 Box = domain.Box
@@ -63,14 +63,26 @@ def failure(problem: domain.Problem | None) -> Failure | None:
     if problem is None:
         return None
     if problem.code in ("internal_error", errors.Unreadable.code):
+        from api import problems  # and with it FastAPI, which clients do without
+
         general = problems.PLAIN[errors.Unreadable] if problem.code == errors.Unreadable.code else "The server failed."
         return Failure(code=problem.code, message=general)
     return Failure(code=problem.code, message=problem.message)
 
 
+def problem_in(given: Failure | None) -> domain.Problem | None:
+    """From the wire."""
+    return None if given is None else domain.Problem(given.code, given.message)
+
+
 def progress(coverage: domain.Coverage) -> Progress:
     """Pages done of pages there are."""
     return Progress(done=coverage.done, total=coverage.total)
+
+
+def coverage_in(given: Mapping[str, Progress]) -> dict[str, domain.Coverage]:
+    """From the wire, by channel."""
+    return {name: domain.Coverage(share.done, share.total) for name, share in given.items()}
 
 
 def notes(reservations: tuple[str, ...]) -> list[str]:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
+import numpy as np
 from pydantic import BaseModel, Field
 
-from api.schemas.common import PRINTED, Box, Failure, Given, Metadata, Progress, failure, image_url, progress
+from api.schemas.common import (
+    PRINTED,
+    Box,
+    Failure,
+    Given,
+    Metadata,
+    Progress,
+    coverage_in,
+    failure,
+    image_url,
+    problem_in,
+    progress,
+)
 from folioscope import domain
 from folioscope.settings import ChannelName
-from ingest.catalog import Collection
+
+if TYPE_CHECKING:
+    from ingest.catalog import Collection
 
 CollectionName = Annotated[str, Field(pattern=r"^[^\W_][\w.-]{0,63}$", max_length=64)]
 
@@ -28,13 +43,14 @@ class Rename(Given):
 
 
 class CollectionOut(BaseModel):
-    """``channels``: those that are searched."""
+    """``channels``: those that are searched. ``documents``: how many there are."""
 
     object: Literal["collection"] = "collection"
     id: str
     name: str
     created: str
     channels: list[str]
+    documents: int
 
 
 class DocumentOut(BaseModel):
@@ -144,10 +160,10 @@ class PageText(BaseModel):
     words: list[WordOut] | None = None
 
 
-def collection_out(found: Collection) -> CollectionOut:
+def collection_out(found: Collection, documents: int) -> CollectionOut:
     """Its channels without those that are being built."""
     channels = [entry.name for entry in found.channels if entry.active]
-    return CollectionOut(id=found.id, name=found.name, created=found.created, channels=channels)
+    return CollectionOut(id=found.id, name=found.name, created=found.created, channels=channels, documents=documents)
 
 
 def document_out(found: domain.Document) -> DocumentOut:
@@ -168,6 +184,25 @@ def document_out(found: domain.Document) -> DocumentOut:
     )
 
 
+def document_in(given: DocumentOut) -> domain.Document:
+    """From the wire; ``source`` stays empty."""
+    return domain.Document(
+        id=given.id,
+        collection=given.collection,
+        filename=given.filename,
+        source="",
+        sha256=given.sha256 or "",
+        version=given.version,
+        status=cast("domain.DocumentStatus", given.status),
+        pages=given.pages,
+        page_problems=given.page_problems,
+        created=given.created,
+        problem=problem_in(given.error),
+        metadata=given.metadata,
+        coverage=coverage_in(given.coverage),
+    )
+
+
 def page_out(found: domain.Page, key: domain.PageKey) -> PageOut:
     """Words are counted only."""
     return PageOut(
@@ -179,6 +214,19 @@ def page_out(found: domain.Page, key: domain.PageKey) -> PageOut:
         flags=list(found.flags),
         error=failure(found.problem),
         image_url=image_url(key),
+    )
+
+
+def page_in(given: PageOut) -> domain.Page:
+    """From the wire; of its words only where they came from: the words themselves are in `PageText`."""
+    nothing = domain.Words.empty()
+    return domain.Page(
+        number=given.number,
+        width=given.width,
+        height=given.height,
+        words=domain.Words((), nothing.boxes, nothing.lines, nothing.blocks, given.word_source),
+        flags=tuple(cast("list[domain.PageFlag]", given.flags)),
+        problem=problem_in(given.error),
     )
 
 
@@ -195,4 +243,16 @@ def page_text(key: domain.PageKey, words: domain.Words, with_words: bool) -> Pag
         word_source=words.source,
         text=words.text(),
         words=listed,
+    )
+
+
+def words_in(given: PageText) -> domain.Words:
+    """From the wire, where they were asked for with ``include=words``."""
+    listed = given.words or []
+    return domain.Words(
+        tuple(each.text for each in listed),
+        np.array([each.box for each in listed], np.float32).reshape(-1, 4),
+        np.array([each.line for each in listed], np.int32),
+        np.array([each.block for each in listed], np.int32),
+        given.word_source,
     )

@@ -136,7 +136,7 @@ def _segment(found: Segment) -> SegmentOut:
 
 def _read(found: Read, *documents: Document) -> dict[str, Any]:
     return {
-        "documents": [DocumentName(id=each.id, filename=each.filename) for each in documents],
+        "documents": [DocumentName(id=each.id, filename=each.filename, pages=each.pages) for each in documents],
         "citations": [citation_out(each) for each in found.citations],
         "model": found.model,
         "usage": dict(found.usage),

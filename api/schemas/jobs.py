@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
 from api.schemas.common import Failure, Progress, failure, progress
-from ingest.lookups import JobDocument, JobState
+
+if TYPE_CHECKING:
+    from ingest.lookups import JobDocument, JobState
 
 
 class JobDocumentOut(BaseModel):

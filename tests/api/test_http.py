@@ -172,10 +172,10 @@ def test_an_answer_cites_the_page_and_a_streamed_one_comes_in_order(client, repo
     assert client.get(citation["image_url"]).headers["content-type"] == "image/jpeg"
     told = events(client, "POST", "/v1/ask", json={"question": DIVIDEND, "documents": [report["id"]], "stream": True})
     names = [name for name, _, _ in told]
-    assert names == ["ask.created", "retrieval.done", "answer.delta", "citation.added", "answer.done"]
+    assert names == ["ask.created", "retrieval.done", "answer.delta", "citation.added", "segment.done", "answer.done"]
     assert told[3][1] == citation
-    assert told[0][1]["id"] == told[4][1]["id"]
-    assert told[4][1]["text"] == whole["text"]
+    assert told[0][1]["id"] == told[5][1]["id"]
+    assert told[5][1]["text"] == whole["text"]
 
 
 def test_what_no_page_says_is_not_found(client, report) -> None:

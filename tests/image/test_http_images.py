@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from api.client import Client
+from folioscope.domain import PageKey
+
 pytest.importorskip("transformers", reason="needs the extra folioscope[vision]")
 
 from folioscope.settings import load_settings
@@ -166,3 +169,16 @@ def test_pages_that_look_alike(client) -> None:
     assert found["compared"] == found["pages"] == 5
     none = client.get("/v1/collections/words/duplicates")
     assert (none.status_code, none.json()["code"]) == (422, "query_invalid")
+
+
+def test_the_client_asks_with_images_and_for_maps(client, pictures, letter) -> None:
+    with Client(str(client.base_url)) as asked:
+        found = asked.search("", 2, channels=["image"], image=pictures / "red.png")
+        assert sorted(hit.document.filename for hit in found.hits) == ["again.png", "red.png"]
+        seen = asked.search("harbour letter", 1, channels=["visual"], similarity=True)
+        assert "similarity" in {region.kind for hit in seen.hits for region in hit.regions}
+        key = PageKey(letter.split("/")[3], 1, 1)
+        painted = Image.open(io.BytesIO(asked.similarity_image(key, "harbour letter", width=300)))
+        assert abs(painted.width - 300) <= 1
+        groups = asked.duplicates("default", 0.99).groups
+        assert ["again.png", "red.png"] in [sorted(page.filename for page in group.pages) for group in groups]
