@@ -122,6 +122,9 @@ class Local:
     def stop(self) -> None:  # noqa: D102
         self._library.stop()
 
+    def left(self, go_on: str) -> str:  # noqa: D102
+        return f"go on with {go_on}"
+
     def channel_coverage(self) -> Mapping[str, Coverage]:  # noqa: D102
         return self._library.channel_coverage()
 

@@ -168,6 +168,10 @@ class Place(AbstractContextManager["Place"], Protocol):
         """Leave off soon. Safe in a signal handler."""
         ...
 
+    def left(self, go_on: str) -> str:
+        """What becomes of work that a command was stopped in; ``go_on``: the commands that take it up here."""
+        ...
+
     def channel_coverage(self) -> Mapping[str, Coverage]:
         """Per channel, over all collections; nothing where that would cost a request."""
         ...

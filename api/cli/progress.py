@@ -123,7 +123,7 @@ def working(
         if not work.stopped:
             signal.signal(signal.SIGINT, before)
     if work.stopped:
-        say(f"stopped; go on with {go_on}")
+        say(f"stopped; {place.left(go_on)}")
         raise typer.Exit(INTERRUPTED)
 
 

@@ -157,6 +157,9 @@ class Remote:
     def stop(self) -> None:  # noqa: D102
         self._stopping = True
 
+    def left(self, go_on: str) -> str:  # noqa: D102, ARG002
+        return "the server reads what it has; the same command hands in the rest"
+
     def channel_coverage(self) -> Mapping[str, Coverage]:  # noqa: D102
         return {}
 

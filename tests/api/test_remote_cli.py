@@ -300,3 +300,23 @@ def test_the_lock_says_where_its_holder_answers_as_long_as_it_does(tmp_path) -> 
         DataFolder(tmp_path)
     assert (busy.value.url, busy.value.secret) == ("", "")
     folder.close()
+
+
+def test_ctrl_c_says_that_the_server_goes_on(there, terms, monkeypatch) -> None:
+    from api.client import Client
+
+    sent = Client.upload
+
+    def upload(self: Client, *arguments: object, **options: object) -> object:
+        done = sent(self, *arguments, **options)  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGINT)
+        return done
+
+    monkeypatch.setattr(Client, "upload", upload)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        shown = there("ingest", terms, pdf(terms.with_name("left.pdf"), "Left."), "--json", code=130)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [json.loads(line)["status"] for line in shown.stdout.splitlines()] == ["duplicate", "queued"]
+    assert shown.stderr.endswith("stopped; the server reads what it has; the same command hands in the rest\n")
