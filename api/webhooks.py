@@ -146,8 +146,8 @@ class Caller:
                 self._woken.clear()
                 try:
                     self.note()
-                    for hook in self._taken():
-                        pool.submit(self._serve, hook)
+                    for hook, lease in self._taken():
+                        pool.submit(self._serve, hook, lease)
                 except FolioscopeError as error:
                     log.warning("webhooks rest: %s", error)
                 except Exception:
@@ -250,8 +250,8 @@ class Caller:
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
-    def _taken(self) -> list[Any]:
-        """Hooks with something to be told now, on each of which this process has a lease."""
+    def _taken(self) -> list[tuple[Any, float]]:
+        """Hooks with something to be told now, on each of which this process has a lease until then."""
         w, d, at = t.webhooks.c, t.deliveries.c, self._clock()
         waits = sa.exists().where(d.webhook_id == w.id, d.state == "waiting", d.due <= at)
         taken = []
@@ -259,14 +259,13 @@ class Caller:
             with self._database.write() as db:
                 lease = t.webhooks.update().where(w.id == hook.id, w.due <= at, w.disabled.is_(None))
                 if db.execute(lease.values(due=at + LEASE_S)).rowcount:
-                    taken.append(hook)
+                    taken.append((hook, at + LEASE_S))
         return taken
 
-    def _serve(self, hook: Any) -> None:
+    def _serve(self, hook: Any, lease: float) -> None:
         """Tell a hook what waits, oldest first, until a call fails or the lease comes to its end."""
         try:
-            ends = self._clock() + LEASE_S - 2 * TIMEOUT_S
-            while self._clock() < ends and not self._stopping.is_set():
+            while self._clock() < lease - 2 * TIMEOUT_S and not self._stopping.is_set():
                 delivery = self._next(hook)
                 if delivery is None:
                     break
@@ -274,7 +273,7 @@ class Caller:
                     self._failed(hook, delivery, error)
                     return
                 self._delivered(hook, delivery)
-            self._change(hook, due=0.0)
+            self._release(hook, lease)
         except FolioscopeError as error:
             log.warning("the webhook %s rests: %s", hook.id, error)  # its lease passes
         except Exception:
@@ -324,9 +323,17 @@ class Caller:
     def _pause(self, failures: int) -> float:
         return float(min(self._first_retry_s * 3 ** min(failures - 1, 20), LAST_RETRY_S))
 
-    def _settle(self, delivery: Any, **values: Any) -> None:
+    def _release(self, hook: Any, lease: float) -> None:
+        """Unless it has passed, and the hook may be another's."""
+        w = t.webhooks.c
         with self._database.write() as db:
-            db.execute(t.deliveries.update().where(t.deliveries.c.id == delivery.id).values(values))
+            db.execute(t.webhooks.update().where(w.id == hook.id, w.due == lease).values(due=0.0))
+
+    def _settle(self, delivery: Any, **values: Any) -> None:
+        d = t.deliveries.c
+        this = (d.webhook_id == delivery.webhook_id) & (d.event == delivery.event) & (d.subject == delivery.subject)
+        with self._database.write() as db:
+            db.execute(t.deliveries.update().where(this).values(values))
 
     def _change(self, hook: Any, **values: Any) -> None:
         with self._database.write() as db:

@@ -213,8 +213,8 @@ def test_after_days_of_failure_it_is_called_no_more(library, receiver, make_pdf)
     caller.note()
     days = 0.0
     while hooks.all()[0].disabled is None and days < 5:
-        for hook in caller._taken():
-            caller._serve(hook)
+        for taken in caller._taken():
+            caller._serve(*taken)
         at[0] += 3600
         days += 1 / 24
     assert 3 <= days < 3.2
@@ -235,8 +235,8 @@ def test_it_calls_nobody_inside_unless_the_settings_say_so(library, receiver, ma
     library.ingest([make_pdf("a.pdf", ["A."])])
     caller = Caller(library, PUBLIC)
     caller.note()
-    for hook in caller._taken():
-        caller._serve(hook)
+    for taken in caller._taken():
+        caller._serve(*taken)
     assert receiver.got == []
     assert "public" in (Hooks(library.catalog.database, PUBLIC).all()[0].error or "")
 
