@@ -152,7 +152,8 @@ answers = Table(
     Column("question", Text, nullable=False),
     Column("status", String(16), nullable=False),
     Column("pages", JSON, nullable=False),  # those that the model was given: document, page, cited
-    Column("created", String(32), nullable=False, index=True),
+    Column("created", String(32), nullable=False),
+    Index("answers_by_age", "created", "id"),
 )
 
 feedback = Table(

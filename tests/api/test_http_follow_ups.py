@@ -11,7 +11,6 @@ import httpx2
 import pytest
 
 from api.keys import Keys
-from folioscope.settings import load_settings
 from ingest import Library, schema
 from tests.support.answering import REWRITING, drafted, reading_server, taken_in
 from tests.support.serving import serving
@@ -21,12 +20,18 @@ BOAT = "The boat's warranty lasts two years."
 OARS = "The oars' warranty lasts five years."
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def vendors() -> Iterator[Vendors]:
     pytest.importorskip("openai", reason="needs the extra: pip install 'folioscope[openai]'")
     with Vendors() as server:
         yield server
         assert server.complaints == []
+
+
+@pytest.fixture(scope="module")
+def served(vendors: Vendors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Library, httpx2.Client]]:
+    with reading_server(vendors, tmp_path_factory.mktemp("data")) as found:
+        yield found
 
 
 def replying(asked: Asked) -> str:
@@ -38,16 +43,21 @@ def replying(asked: Asked) -> str:
 
 
 @pytest.fixture
-def talk(vendors: Vendors, tmp_path: Path) -> Iterator[tuple[Library, httpx2.Client, list[str], str]]:
+def talk(
+    vendors: Vendors, served: tuple[Library, httpx2.Client], tmp_path: Path
+) -> Iterator[tuple[Library, httpx2.Client, list[str], str]]:
     """Library, client, the documents, and a conversation of two turns: on the first, then on the second."""
     vendors.reply = replying
-    with reading_server(vendors, tmp_path / "data") as (library, client):
-        documents = [taken_in(client, tmp_path, "boat.pdf", BOAT), taken_in(client, tmp_path, "oars.pdf", OARS)]
-        place = client.post("/v1/conversations", json={"title": "Warranties"}).headers["location"]
-        for question, document in (("How long is the boat's warranty?", 0), ("And the oars?", 1)):
-            body = {"question": question, "documents": [documents[document]]}
-            assert client.post(f"{place}/ask", json=body).json()["status"] == "answered"
-        yield library, client, documents, place
+    library, client = served
+    client.post("/v1/collections", json={"name": "rowing"})
+    boat = taken_in(client, tmp_path, "boat.pdf", BOAT, collection="rowing")
+    oars = taken_in(client, tmp_path, "oars.pdf", OARS, collection="rowing")
+    place = client.post("/v1/conversations", json={"title": "Warranties", "collection": "rowing"}).headers["location"]
+    for question, document in (("How long is the boat's warranty?", boat), ("And the oars?", oars)):
+        body = {"question": question, "documents": [document]}
+        assert client.post(f"{place}/ask", json=body).json()["status"] == "answered"
+    yield library, client, [boat, oars], place
+    client.delete("/v1/collections/rowing")
 
 
 def test_a_follow_up_is_understood_from_the_turns_before(talk, vendors) -> None:
@@ -120,17 +130,17 @@ def test_a_conversation_that_is_deleted_while_it_is_asked_is_not_found(talk, ven
 
 def test_a_collection_goes_with_its_conversations(talk) -> None:
     library, client, _, place = talk
-    assert client.delete("/v1/collections/default").status_code == 204
+    assert client.delete("/v1/collections/rowing").status_code == 204
     assert client.get(place).status_code == 404
     with library.catalog.database.read() as db:
         for table in (schema.conversations, schema.turns, schema.answers, schema.traces):
             assert db.execute(table.select()).all() == [], table
 
 
-def test_a_key_sees_its_own(tmp_path) -> None:
-    settings = load_settings({"data_dir": tmp_path, "channels": "lexical", "model": "extractive"})
-    with Library(settings=settings) as library, serving(library, needs_key=True) as client:
-        library.create_collection()
+def test_a_key_sees_its_own(served) -> None:
+    library, _ = served
+    library.create_collection()
+    with serving(library, needs_key=True) as client:
         one, other = (
             {"authorization": f"Bearer {Keys(library.catalog.database).create(name, 'admin')[1]}"} for name in "ab"
         )

@@ -36,7 +36,8 @@ def upgrade() -> None:
         sa.Column("question", sa.Text(), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("pages", sa.JSON(), nullable=False),
-        sa.Column("created", sa.String(32), nullable=False, index=True),
+        sa.Column("created", sa.String(32), nullable=False),
+        sa.Index("answers_by_age", "created", "id"),
     )
     op.create_table(
         "feedback",
