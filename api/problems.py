@@ -31,6 +31,7 @@ STATUS: dict[type[errors.FolioscopeError], int] = {
     errors.ExtraMissing: 422,
     errors.ModelUnavailable: 503,
     errors.ModelBusy: 503,
+    errors.ModelGone: 503,
     errors.ModelTimeout: 504,
     errors.ModelError: 502,
     errors.UnsupportedType: 415,
@@ -48,6 +49,7 @@ PLAIN: dict[type[errors.FolioscopeError], str] = {
     errors.ExtraMissing: "The server lacks a package that this needs: pip install 'folioscope[extract]'.",
     errors.ModelUnavailable: "The answering model is not available on this server.",
     errors.ModelBusy: "The answering model is overloaded.",
+    errors.ModelGone: "The answering model's server can't be reached at the moment.",
     errors.ModelTimeout: "The answering model did not answer in time.",
     errors.ModelError: "The answering model failed.",
     errors.Unreadable: "The file's bytes could not be read.",
@@ -85,7 +87,8 @@ def of_error(error: errors.FolioscopeError, path: str, request_id: str) -> dict[
     """An error of ours as a problem; what is not told is logged."""
     status = status_of(error)
     if status >= 500:
-        log.error("%s: %s", request_id, error)
+        # Of a model's error not the hint, which says what the vendor said, and that may repeat the question.
+        log.error("%s: %s", error.code, error.message if isinstance(error, errors.ModelError) else error)
     return problem(status, error.code, told(error), path, request_id)
 
 

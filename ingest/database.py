@@ -142,7 +142,7 @@ class Database:
 
 
 def _engine(url: str) -> sa.Engine:
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, hide_parameters=True)  # they are words of documents
     if engine.dialect.name == "sqlite":
 
         @sa.event.listens_for(engine, "connect")

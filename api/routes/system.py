@@ -6,10 +6,13 @@ from typing import Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
+from starlette.responses import PlainTextResponse
 
-from api.security import Reader
+from api.metrics import CONTENT_TYPE, Metrics
+from api.security import Admin, Reader
 from api.service import Service
 from folioscope import __version__
+from folioscope.errors import NotFoundError
 
 router = APIRouter(tags=["system"])
 
@@ -63,6 +66,15 @@ def readyz(request: Request) -> Health:
 def version() -> Version:
     """Which Folioscope this is."""
     return Version(version=__version__)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(request: Request, access: Admin) -> PlainTextResponse:
+    """Figures in Prometheus' format. They are of all collections, so a key that is limited to some gets none."""
+    if access.grants is not None:
+        raise NotFoundError("There are no figures for a key that is limited to some collections.")
+    figures: Metrics = request.app.state.metrics
+    return PlainTextResponse(figures.text(), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/models")
