@@ -31,16 +31,20 @@ class Server:
         self.process.wait()
 
 
+def environment(data: Path, **settings: str) -> dict[str, str]:
+    """Of a server over a data folder. ``settings``: of `folioscope.settings`, by name."""
+    named = {"data_dir": str(data), "model": "extractive", **settings}
+    return {**os.environ, **{f"FOLIOSCOPE_{name.upper()}": value for name, value in named.items()}}
+
+
 def start(data: Path, log: IO[str] | None = None, **settings: str) -> Server:
-    """``serve`` over a data folder; returns when it listens. ``settings``: of `folioscope.settings`, by name."""
-    environment = {
-        **os.environ,
-        "FOLIOSCOPE_DATA_DIR": str(data),
-        "FOLIOSCOPE_MODEL": "extractive",
-        **{f"FOLIOSCOPE_{name.upper()}": value for name, value in settings.items()},
-    }
+    """``serve``; returns when it listens. ``log``: where its stderr goes, else to ours."""
     process = subprocess.Popen(
-        [*PROGRAM, "serve", "--port", "0"], env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, "serve", "--port", "0"],
+        env=environment(data, **settings),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stderr is not None
     for line in process.stderr:

@@ -20,7 +20,11 @@ from folioscope.settings import load_settings
 from ingest import Library
 from tests.support.serving import serving
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [
+    pytest.mark.timeout(200),
+    # Schemathesis chooses the bounds of multipart bodies so.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
+]
 
 
 @pytest.fixture
