@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http
 import logging
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ STATUS: dict[type[errors.FolioscopeError], int] = {
 
 PLAIN: dict[type[errors.FolioscopeError], str] = {
     errors.FingerprintMismatch: "An index was made with another encoder; whoever runs the server can rebuild it.",
+    errors.DiskFull: "The server has no space left on its disk.",
     errors.StorageError: "A part of the server that keeps data can't be used at the moment.",
     errors.ChannelUnavailable: "A channel that this needs can't be used on this server.",
     errors.VisionModelNeeded: "This needs a vision-language model; the server's model reads words alone.",
@@ -123,6 +125,7 @@ def headers_of(error: errors.FolioscopeError) -> dict[str, str]:
 def add_to(app: FastAPI) -> None:
     """Every error that a route raises becomes a problem; what nobody expected is the guard's."""
     app.add_exception_handler(errors.FolioscopeError, _ours)
+    app.add_exception_handler(OSError, _full)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
@@ -130,6 +133,14 @@ def add_to(app: FastAPI) -> None:
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.FolioscopeError)
     return response(of_error(error, request.url.path, request.state.request_id), headers_of(error))
+
+
+async def _full(request: Request, error: Exception) -> JSONResponse:
+    """A disk without space, met where nobody expected it, as in an upload's temporary file."""
+    assert isinstance(error, OSError)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return await _ours(request, errors.DiskFull("No space left for a temporary file.", hint="Free some space."))
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
