@@ -1,4 +1,4 @@
-"""Broken, locked, huge and odd files handed in over HTTP: they end as they do elsewhere, or are refused by the same code.
+"""Broken, locked, huge and odd files over HTTP: they end as they do elsewhere, or are refused with the same code.
 
 Without OCR: what becomes of a file does not hang on its words.
 """
