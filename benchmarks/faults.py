@@ -239,7 +239,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         server = start(data, channels="lexical")
-        paths = httpx2.get(f"{server.url}/openapi.json", trust_env=False).json()["paths"]
+        paths = httpx2.get(f"{server.url}/openapi.json", timeout=60, trust_env=False).json()["paths"]
         ledger = Ledger(given.seed, "/v1/documents/{document}/reingest" in paths)
         at_start = 0
         for number in range(given.kills):
