@@ -15,6 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import logs
 from api.problems import problem
 
 JSON_BYTES = 1 << 20
@@ -55,6 +56,7 @@ class Guard:
         given = headers.get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(8)}"
         scope.setdefault("state", {})["request_id"] = request_id
+        logs.request_id.set(request_id)
         begun = False
 
         async def answer(message: Message) -> None:
@@ -86,7 +88,7 @@ class Guard:
         try:
             await self._app(scope, _bounded(receive, limit), answer)
         except Exception:
-            log.exception("%s failed", request_id)
+            log.exception("a request failed")
             if begun:
                 raise
             await refuse(500, "internal_error", "The server failed; its log says why.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http
 import logging
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ STATUS: dict[type[errors.FolioscopeError], int] = {
     errors.ExtraMissing: 422,
     errors.ModelUnavailable: 503,
     errors.ModelBusy: 503,
+    errors.ModelGone: 503,
     errors.ModelTimeout: 504,
     errors.ModelError: 502,
     errors.UnsupportedType: 415,
@@ -42,12 +44,14 @@ STATUS: dict[type[errors.FolioscopeError], int] = {
 
 PLAIN: dict[type[errors.FolioscopeError], str] = {
     errors.FingerprintMismatch: "An index was made with another encoder; whoever runs the server can rebuild it.",
+    errors.DiskFull: "The server has no space left on its disk.",
     errors.StorageError: "A part of the server that keeps data can't be used at the moment.",
     errors.ChannelUnavailable: "A channel that this needs can't be used on this server.",
     errors.VisionModelNeeded: "This needs a vision-language model; the server's model reads words alone.",
     errors.ExtraMissing: "The server lacks a package that this needs: pip install 'folioscope[extract]'.",
     errors.ModelUnavailable: "The answering model is not available on this server.",
     errors.ModelBusy: "The answering model is overloaded.",
+    errors.ModelGone: "The answering model's server can't be reached at the moment.",
     errors.ModelTimeout: "The answering model did not answer in time.",
     errors.ModelError: "The answering model failed.",
     errors.Unreadable: "The file's bytes could not be read.",
@@ -85,7 +89,8 @@ def of_error(error: errors.FolioscopeError, path: str, request_id: str) -> dict[
     """An error of ours as a problem; what is not told is logged."""
     status = status_of(error)
     if status >= 500:
-        log.error("%s: %s", request_id, error)
+        # Of a model's error not the hint, which says what the vendor said, and that may repeat the question.
+        log.error("%s: %s", error.code, error.message if isinstance(error, errors.ModelError) else error)
     return problem(status, error.code, told(error), path, request_id)
 
 
@@ -120,6 +125,7 @@ def headers_of(error: errors.FolioscopeError) -> dict[str, str]:
 def add_to(app: FastAPI) -> None:
     """Every error that a route raises becomes a problem; what nobody expected is the guard's."""
     app.add_exception_handler(errors.FolioscopeError, _ours)
+    app.add_exception_handler(OSError, _full)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
@@ -127,6 +133,14 @@ def add_to(app: FastAPI) -> None:
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.FolioscopeError)
     return response(of_error(error, request.url.path, request.state.request_id), headers_of(error))
+
+
+async def _full(request: Request, error: Exception) -> JSONResponse:
+    """A disk without space, met where nobody expected it, as in an upload's temporary file."""
+    assert isinstance(error, OSError)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return await _ours(request, errors.DiskFull("No space left for a temporary file.", hint="Free some space."))
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

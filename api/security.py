@@ -132,7 +132,7 @@ def scope(wanted: Scope) -> Callable[[Request], Iterator[Access]]:
         key = _key(request, service)
         if key is not None and LEVEL[key.scope] < LEVEL[wanted]:
             raise Forbidden(f"This needs the scope {wanted!r}; the key has {key.scope!r}.")
-        who = key.id if key else ""
+        who = request.state.key = key.id if key else ""
         crowd: Crowd = request.app.state.crowd
         crowd.enter(who)
         try:

@@ -39,6 +39,12 @@ class Service:
         self._model: AnswerModel | None = None
         self._opening = threading.Lock()
         self._waiting: set[asyncio.Event] = set()
+        self._unstarted: FolioscopeError | None = None
+
+    @property
+    def fault(self) -> FolioscopeError | None:
+        """Why the work in the background stands still."""
+        return self.library.fault or self._unstarted
 
     def model(self) -> AnswerModel:
         """The answering model, opened at its first use. Raises `ModelUnavailable`."""
@@ -79,7 +85,9 @@ class Service:
         while not stopping.is_set():
             try:
                 await asyncio.to_thread(self.library.start)
+                self._unstarted = None
             except FolioscopeError as error:
+                self._unstarted = error
                 log.warning("work in the background does not go on: %s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), RESUME_S)

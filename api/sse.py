@@ -45,7 +45,7 @@ async def _lines(events: AsyncGenerator[Sent], path: str, request_id: str) -> As
     except FolioscopeError as error:
         yield _error(problems.of_error(error, path, request_id))
     except Exception:
-        log.exception("%s failed", request_id)
+        log.exception("a stream failed")
         yield _error(problems.problem(500, "internal_error", "The server failed; its log says why.", path, request_id))
 
 

@@ -26,20 +26,21 @@ def word(document: int, page: int) -> str:
     return f"zq{document}w{page}".translate(str.maketrans("0123456789", "bcdfghjklm")) + "x"
 
 
-def make_documents(folder: Path) -> list[Path]:
-    """PDFs whose pages each say their own word among common ones."""
+def make_document(path: Path, document: int, pages: int) -> Path:
+    """A PDF whose pages each say their own word among common ones."""
     import pymupdf
 
-    files = []
-    for document in range(DOCUMENTS):
-        path = folder / f"document-{document}.pdf"
-        with pymupdf.open() as pdf:
-            for page in range(1, PAGES + 1):
-                text = f"{word(document, page)}\n" + "the quick brown fox jumps over the lazy dog\n" * 40
-                pdf.new_page().insert_text((50, 50), text, fontsize=8)
-            pdf.save(path)
-        files.append(path)
-    return files
+    with pymupdf.open() as pdf:
+        for page in range(1, pages + 1):
+            text = f"{word(document, page)}\n" + "the quick brown fox jumps over the lazy dog\n" * 40
+            pdf.new_page().insert_text((50, 50), text, fontsize=8)
+        pdf.save(path)
+    return path
+
+
+def make_documents(folder: Path) -> list[Path]:
+    """`DOCUMENTS` of them, with `PAGES` pages each."""
+    return [make_document(folder / f"document-{number}.pdf", number, PAGES) for number in range(DOCUMENTS)]
 
 
 def killed(command: list[str], env: dict[str, str], after: float) -> bool:

@@ -161,6 +161,12 @@ class ModelBusy(ModelError):
         self.retry_after = retry_after
 
 
+class ModelGone(ModelError):
+    """The model's server can't be reached, or left in the middle of its reply."""
+
+    code = "model_unreachable"
+
+
 class ModelTimeout(ModelError):
     """The model did not begin, or go on with, its reply within the limit."""
 

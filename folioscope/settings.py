@@ -153,6 +153,7 @@ class Settings(BaseSettings):
     webhooks_private: bool = Field(
         False, description="whether a server calls webhooks on addresses that are not public, such as its own network's"
     )
+    log_json: bool = Field(False, description="a server's log as JSON, a line for each request too")
 
     image_cache_mb: int = Field(1024, ge=0, description="page images kept; 0: none")
 

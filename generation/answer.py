@@ -25,6 +25,7 @@ from generation import conversation
 from generation.check import Check
 from generation.prompt import sendable
 from generation.running import closing, run
+from generation.watched import watched
 
 MAX_QUESTION = 10_000
 """Characters."""
@@ -66,19 +67,22 @@ async def stream(
     yield found
     hits, pages = await asyncio.to_thread(given, retriever, found.hits, images)
     check, draft = Check(hits, pages, partial(retriever.seen, query=query or question)), Draft(())
-    async with closing(model.draft(query or question, pages, history) if pages else _nothing()) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, DraftSegment):
-                told = len(check.citations)
-                segment = await asyncio.to_thread(check.add, piece)
-                for citation in check.citations[told:]:
-                    yield citation
-                yield segment
-            elif isinstance(piece, Draft):
-                draft = piece
-            else:
-                yield piece
-    yield Answer(
+    with watched(model.name) as watch:
+        async with closing(model.draft(query or question, pages, history) if pages else _nothing()) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, DraftSegment):
+                    watch.piece()
+                    told = len(check.citations)
+                    segment = await asyncio.to_thread(check.add, piece)
+                    for citation in check.citations[told:]:
+                        yield citation
+                    yield segment
+                elif isinstance(piece, Draft):
+                    draft = piece
+                else:
+                    watch.piece()
+                    yield piece
+    done = Answer(
         question=question,
         status="blocked" if draft.refused else check.status(),
         segments=tuple(check.segments),
@@ -91,6 +95,7 @@ async def stream(
         took_ms=(time.perf_counter() - started) * 1000,
         query=query or question,
     )
+    yield watch.answered(done)
 
 
 async def _nothing() -> AsyncIterator[str | DraftSegment | Draft]:

@@ -22,6 +22,8 @@ from ingest.schema import identity
 FULL_BYTES = 1 << 20
 """With less free than this, a failed write is put down to the full disk."""
 
+CONNECT_S = 10  # until a database server that does not answer is given up
+
 
 class Database:
     """``url``: a SQLAlchemy URL; tables are made, or brought to what this version knows.
@@ -142,7 +144,9 @@ class Database:
 
 
 def _engine(url: str) -> sa.Engine:
-    engine = sa.create_engine(url)
+    waiting = {} if sa.make_url(url).get_backend_name() == "sqlite" else {"connect_timeout": CONNECT_S}
+    # Parameters are words of documents; connections from before a restart of the server are made anew.
+    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=bool(waiting), connect_args=waiting)
     if engine.dialect.name == "sqlite":
 
         @sa.event.listens_for(engine, "connect")
@@ -153,8 +157,10 @@ def _engine(url: str) -> sa.Engine:
 
         @sa.event.listens_for(engine, "begin")
         def _(connection: sa.Connection) -> None:
-            # Taking the write lock at once: two readers that both want to write later would deadlock.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            # Taking the write lock at once: two readers that both want to write later would deadlock. SQLAlchemy says
+            # `begin` of connections that only read, too, which must not wait for whoever writes.
+            if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from folioscope import errors
+from folioscope import errors, telemetry
 from folioscope.domain import Page, Problem, Words
 from ingest import frames
 from ingest.confinement import Confinement
@@ -257,7 +257,8 @@ class OpenedDocument:
         if not self._awaited:
             child.ask("pages", numbers=list(waiting))
             self._awaited = len(waiting)
-        page = child.receive_page(waiting[0], self._sandbox.limits.page_s)
+        with telemetry.working("text", 1):
+            page = child.receive_page(waiting[0], self._sandbox.limits.page_s)
         self._awaited -= 1
         return page
 
@@ -268,7 +269,8 @@ class OpenedDocument:
         try:
             child = self._ready()
             child.ask("render", number=number, long_edge=long_edge)
-            return child.receive_image(self._sandbox.limits.page_s)
+            with telemetry.working("render", 1):
+                return child.receive_image(self._sandbox.limits.page_s)
         except Died as death:
             self._drop()
             raise death.as_error(f"Page {number}") from None

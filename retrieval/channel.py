@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from folioscope import telemetry
 from folioscope.domain import Metadata, PageInput, PageKey, ScoredPage, Vector, Where
 from folioscope.errors import FingerprintMismatch
 from folioscope.ports import Encoder, ImageQueries, PageIndex
@@ -31,13 +32,16 @@ class Channel:
 
     def encode(self, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector, Metadata]]:
         """The pages as points for `upsert`; a page with nothing to encode is skipped."""
-        vectors = self.encoder.encode_pages(pages)
+        with telemetry.working("encode", len(pages), self.name):
+            vectors = self.encoder.encode_pages(pages)
         pairs = zip(pages, vectors, strict=True)
         return [(page.key, vector, page.metadata) for page, vector in pairs if vector is not None]
 
     def upsert(self, points: Iterable[tuple[PageKey, Vector, Metadata]]) -> None:
         """Write points; the same key again replaces. Durable after `flush`."""
-        self.index.upsert(points)
+        points = list(points)
+        with telemetry.working("index", len(points), self.name):
+            self.index.upsert(points)
 
     def add(self, pages: Sequence[PageInput]) -> None:
         """Encode pages and write them. Durable after `flush`."""

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from folioscope import telemetry
 from folioscope.domain import (
     ChannelScore,
     DocumentRef,
@@ -122,6 +123,7 @@ class Retriever:
             if seeing is not None:
                 with _timed(timings, "similarity"):
                     hits = [self._seen(hit, seeing, query) for hit in hits]
+        telemetry.tell(telemetry.Searched(timings, tuple(rankings), len(hits)))
         left_out = [f"The {name} channel was left out: {reason}" for name, reason in notes.items()]
         return SearchResult(query, tuple(hits), timings, coverage, tuple(left_out) if channels is None else ())
 

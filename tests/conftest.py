@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.postgres import Postgres, programs
 
 # No test, and no program started by one, talks to a vendor with a key of whoever runs it.
 for variable in ("ANTHROPIC", "OPENAI", "GEMINI", "GOOGLE"):
@@ -20,38 +18,14 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
 
-def _postgres_programs() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("initdb")
-    return Path(on_path).parent if on_path else None
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """A Postgres server of our own on a free port; yields the URL of its server without a database name."""
-    programs = _postgres_programs()
-    if programs is None:
+    found = programs()
+    if found is None:
         pytest.skip("no Postgres server programs; Debian's package postgresql has them")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = Path(tempfile.mkdtemp(prefix="folioscope-pg-"))
-    as_postgres = []
-    if os.geteuid() == 0:  # the server refuses to run as root
-        shutil.chown(folder, "postgres")
-        as_postgres = ["runuser", "-u", "postgres", "--"]
-    data = folder / "data"
-    quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
-    subprocess.run([*as_postgres, programs / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N"], **quiet)
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    subprocess.run([*as_postgres, programs / "pg_ctl", "-D", data, "-o", options, "-w", "start"], **quiet)
-    try:
-        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}"
-    finally:
-        subprocess.run([*as_postgres, programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **quiet)
-        shutil.rmtree(folder, ignore_errors=True)
+    with Postgres(found) as server:
+        yield server.url
 
 
 @pytest.fixture

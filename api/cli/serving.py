@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api import logs
 from api.cli.options import DataDir, Quiet, open_library
 from api.cli.output import say
 
@@ -38,12 +39,16 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Without a key in any case: whoever gets there may do everything.")
     ] = False,
+    log_json: Annotated[
+        bool | None, typer.Option("--log-json", help="Write the log as JSON, a line for each request, too.")
+    ] = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
     """Serve the library over HTTP. Documents that are handed in are read in the background."""
     needs_key = not insecure and (not _is_loopback(host) or bool(allow_host))
-    with open_library(data_dir) as library:
+    with open_library(data_dir, log_json=log_json) as library:
+        logs.start(as_json=library.settings.log_json)
         if needs_key:
             _demand_a_key(library, host)
         listening = _listen(host, port)
@@ -70,7 +75,7 @@ def _run(app: object, listening: socket.socket) -> None:
         signal.signal(number, leave)
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
-        log_level="warning",
+        log_config=None,  # it all goes the way of our own log
         access_log=False,
         server_header=False,
         proxy_headers=False,

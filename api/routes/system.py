@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
+from starlette.responses import PlainTextResponse
 
-from api.security import Reader
+from api.metrics import CONTENT_TYPE, Metrics
+from api.problems import RETRY_S
+from api.security import Admin, Reader
 from api.service import Service
 from folioscope import __version__
+from folioscope.errors import ChannelUnavailable, FolioscopeError, NotFoundError
 
 router = APIRouter(tags=["system"])
 
@@ -18,6 +22,13 @@ class Health(BaseModel):
     """That it answers."""
 
     status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """``parts``: of the server, each ``ok`` or the code of what is wrong with it."""
+
+    status: Literal["ok", "unavailable"]
+    parts: dict[str, str]
 
 
 class Version(BaseModel):
@@ -49,20 +60,39 @@ def healthz() -> Health:
     return Health()
 
 
-@router.get("/readyz")
-def readyz(request: Request) -> Health:
-    """Whether catalog and jobs work; 503 with the reason's code where not."""
+@router.get("/readyz", responses={503: {"model": Ready}})
+def readyz(request: Request, response: Response) -> Ready:
+    """Whether documents can be taken in and found; 503 where not. ``parts`` says for each part ``ok`` or what its
+    fault is called; a channel that can't be used leaves the rest ready.
+    """
     service: Service = request.app.state.service
-    service.library.catalog.collections()
-    if (fault := service.library.fault) is not None:
-        raise fault
-    return Health()
+    try:
+        channels = {f"channel {name}": ChannelUnavailable.code for name in service.library.unavailable}
+        catalog = "ok"
+    except FolioscopeError as error:
+        channels, catalog = {}, error.code
+    fault = service.fault
+    parts = {"catalog": catalog, "jobs": fault.code if fault else "ok", **channels}
+    ready = catalog == parts["jobs"] == "ok"
+    if not ready:
+        response.status_code = 503
+        response.headers["retry-after"] = str(RETRY_S)
+    return Ready(status="ok" if ready else "unavailable", parts=parts)
 
 
 @router.get("/version")
 def version() -> Version:
     """Which Folioscope this is."""
     return Version(version=__version__)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(request: Request, access: Admin) -> PlainTextResponse:
+    """Figures in Prometheus' format. They are of all collections, so a key that is limited to some gets none."""
+    if access.grants is not None:
+        raise NotFoundError("There are no figures for a key that is limited to some collections.")
+    figures: Metrics = request.app.state.metrics
+    return PlainTextResponse(figures.text(), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/models")

@@ -33,6 +33,7 @@ from folioscope.errors import (
     ModelAuth,
     ModelBusy,
     ModelError,
+    ModelGone,
     ModelTimeout,
     ModelUnavailable,
     PromptTooLong,
@@ -181,7 +182,7 @@ def explain(failure: Failure, server: Server) -> FolioscopeError:
         )
         return ModelTimeout(f"{name} did not go on: {failure}.", hint=hint)
     if status == BROKEN:
-        return ModelError(f"The connection to {name} failed: {failure}.", hint=server.help)
+        return ModelGone(f"The connection to {name} failed: {failure}.", hint=server.help)
     if status == NONSENSE:
         return ModelError(f"{name} answered what is not understood here: {failure}.", hint=server.help)
     if _is_used_up(failure):

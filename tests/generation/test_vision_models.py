@@ -21,6 +21,7 @@ from folioscope.errors import (
     ModelAuth,
     ModelBusy,
     ModelError,
+    ModelGone,
     ModelTimeout,
     ModelUnavailable,
     PromptTooLong,
@@ -272,7 +273,7 @@ REFUSALS: list[tuple[Refusal, type[FolioscopeError], int]] = [
     (Refusal("rate_limit", 3600), ModelBusy, 1),
     (Refusal("overloaded"), ModelBusy, 3),
     (Refusal("server_error"), ModelError, 3),
-    (Refusal("cut"), ModelError, 3),
+    (Refusal("cut"), ModelGone, 3),
 ]
 
 
@@ -340,7 +341,7 @@ def test_a_failure_before_the_first_piece_is_tried_again(opened: Callable[..., V
 
 def test_a_page_of_another_program_is_an_error(opened: Callable[..., VisionModel], vendors: Vendors) -> None:
     vendors.reply = Refusal("not_json")
-    assert type(heard(opened())[2]) is ModelError
+    assert isinstance(heard(opened())[2], ModelError)
 
 
 def test_silence_ends(opened: Callable[..., VisionModel], vendors: Vendors) -> None:
@@ -361,14 +362,14 @@ def test_no_server_at_all(opened: Callable[..., VisionModel], kind: str) -> None
     vendor = MODELS[kind].partition(":")[0]
     model = opened(**{f"{vendor}_url": "http://127.0.0.1:9", "model_retries": 1})
     error = heard(model)[2]
-    assert type(error) is ModelError
+    assert type(error) is ModelGone
     assert ("ollama serve" if kind == "ollama" else "URL") in error.hint
 
 
 @pytest.mark.parametrize("url", ["nonsense", "http://", "http://[::1", "ftp://x"])
 def test_a_url_that_is_none(opened: Callable[..., VisionModel], kind: str, url: str) -> None:
     vendor = MODELS[kind].partition(":")[0]
-    assert type(heard(opened(**{f"{vendor}_url": url, "model_retries": 0}))[2]) is ModelError
+    assert isinstance(heard(opened(**{f"{vendor}_url": url, "model_retries": 0}))[2], ModelError)
 
 
 def test_models_that_are_not_there_or_see_nothing(opened: Callable[..., VisionModel], vendors: Vendors) -> None:

@@ -215,3 +215,10 @@ def test_tables_of_another_version_are_refused_and_stay(database_url: str, chang
         assert db.execute(sa.text("SELECT count(*) FROM documents")).scalar_one() == 0
         assert sa.inspect(db).has_table("channels") == change.startswith("ALTER")
     database.close()
+
+
+def test_who_reads_does_not_wait_for_who_writes(catalog: Catalog, reports: Collection) -> None:
+    with catalog.database.write() as db:
+        db.execute(sa.text("UPDATE collections SET created = 'now'"))
+        assert catalog.collection("reports").created == reports.created  # by another connection
+    assert catalog.collection("reports").created == "now"

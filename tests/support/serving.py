@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import uvicorn
+from blockbuster import blockbuster_ctx
 
 from api.app import create_app
 from ingest import Library
@@ -25,17 +26,18 @@ def serving(library: Library, **options: Any) -> Iterator[httpx2.Client]:
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        base = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with httpx2.Client(base_url=base, timeout=60, trust_env=False) as client:
-            client.get("/healthz")
-            client.app = app  # type: ignore[attr-defined]
-            yield client
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+    with blockbuster_ctx():  # what blocks the server's loop is an error there
+        thread.start()
+        try:
+            base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            with httpx2.Client(base_url=base, timeout=60, trust_env=False) as client:
+                client.get("/healthz")
+                client.app = app  # type: ignore[attr-defined]
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+            listening.close()
 
 
 def upload(client: httpx2.Client, path: Path, collection: str | None = None, **fields: Any) -> httpx2.Response:
