@@ -50,19 +50,23 @@ def _create(access: Access, body: NewCollection) -> Made:
 @router.get("/{collection}", response_model=CollectionOut, responses=etags.NOT_MODIFIED)
 def get_collection(collection: str, access: Reader, if_none_match: etags.IfNoneMatch = None) -> Response:
     """By id or name."""
-    found = access.collection(collection)
-    shown = collection_out(found, document_counts(access.library.catalog).get(found.id, 0))
-    return etags.whole(shown, if_none_match)
+    return etags.whole(_shown(access, collection), if_none_match)
 
 
-@router.patch("/{collection}")
-def rename_collection(collection: str, body: Rename, access: Admin) -> CollectionOut:
+@router.patch("/{collection}", response_model=CollectionOut, responses=etags.PRECONDITION)
+def rename_collection(collection: str, body: Rename, access: Admin, if_match: etags.IfMatch = None) -> Response:
     """Its id stays; whatever named it by its name must learn the new one. Needs a key that is not limited."""
     found = access.collection(collection)
     access.demand_all()
-    rename(access.library.catalog, found, body.name)
-    count = document_counts(access.library.catalog).get(found.id, 0)
-    return collection_out(access.collection(found.id), count)
+    with access.library.catalog.database.lock(f"name {found.id}"):  # of two that saw the same, one comes second
+        etags.require(_shown(access, found.id), if_match)
+        rename(access.library.catalog, found, body.name)
+    return etags.whole(_shown(access, found.id), None)
+
+
+def _shown(access: Access, name: str) -> CollectionOut:
+    found = access.collection(name)
+    return collection_out(found, document_counts(access.library.catalog).get(found.id, 0))
 
 
 @router.get("/{collection}/duplicates")

@@ -270,6 +270,16 @@ def test_only_what_was_seen_is_changed(client, make_pdf) -> None:
     assert client.patch(place, json={"metadata": {}}, headers={"if-match": "*"}).status_code == 200
 
 
+def test_a_collection_is_renamed_as_it_was_seen(client) -> None:
+    place = client.post("/v1/collections", json={"name": "before"}).headers["location"]
+    tag = client.get(place).headers["etag"]
+    renamed = client.patch(place, json={"name": "after"}, headers={"if-match": tag})
+    assert (renamed.status_code, renamed.json()["name"]) == (200, "after")
+    late = client.patch(place, json={"name": "later"}, headers={"if-match": tag})
+    assert (late.status_code, client.get(place).json()["name"]) == (412, "after")
+    assert client.get(place).headers["etag"] == renamed.headers["etag"]
+
+
 def test_of_two_changes_to_the_same_one_comes_second(client, make_pdf) -> None:
     made = upload(client, make_pdf("two.pdf", ["Two."])).json()
     finished(client, made["job"])
