@@ -260,9 +260,10 @@ def test_serve_answers_and_leaves_in_order_when_told_to(tmp_path, run) -> None:
     try:
         found = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
         assert found
-        assert httpx2.get(f"{found[0]}/readyz", trust_env=False).json()["status"] == "ok"
+        assert httpx2.get(f"{found[0]}/readyz", trust_env=False, timeout=60).json()["status"] == "ok"
         key = run("keys", "create", "beside")  # the folder's lock is not in its way
-        assert httpx2.get(f"{found[0]}/v1/collections", headers=bearer(key.strip()), trust_env=False).status_code == 200
+        opened = httpx2.get(f"{found[0]}/v1/collections", headers=bearer(key.strip()), trust_env=False, timeout=60)
+        assert opened.status_code == 200
         taken = run("serve", "--port", found[0].rpartition(":")[2], "--data-dir", str(tmp_path / "other"))
         assert isinstance(taken, ConfigError)
         assert "--port" in taken.hint
