@@ -39,12 +39,16 @@ class Service:
         self._model: AnswerModel | None = None
         self._opening = threading.Lock()
         self._waiting: set[asyncio.Event] = set()
+<<<<<<< HEAD
         self._unstarted: FolioscopeError | None = None
 
     @property
     def fault(self) -> FolioscopeError | None:
         """Why the work in the background stands still."""
         return self.library.fault or self._unstarted
+=======
+        self.leaving = False
+>>>>>>> ab0b7d3 (Several processes can share a catalog, its queues and its vectors)
 
     def model(self) -> AnswerModel:
         """The answering model, opened at its first use. Raises `ModelUnavailable`."""
@@ -74,7 +78,9 @@ class Service:
             self._waiting.discard(woken)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work in the background until ``stopping``, and take it up again where a back end had stopped it."""
+        """Work in the background until ``stopping``, and take it up again where a back end had stopped it, or where a
+        process that is gone has left it.
+        """
         loop = asyncio.get_running_loop()
 
         def tell(_: Event) -> None:
@@ -84,13 +90,22 @@ class Service:
         self.library.listen(tell)
         while not stopping.is_set():
             try:
+<<<<<<< HEAD
                 await asyncio.to_thread(self.library.start)
                 self._unstarted = None
+=======
+                await asyncio.to_thread(self.library.tend)
+>>>>>>> ab0b7d3 (Several processes can share a catalog, its queues and its vectors)
             except FolioscopeError as error:
                 self._unstarted = error
                 log.warning("work in the background does not go on: %s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), RESUME_S)
+
+    def leave(self) -> None:
+        """The server goes away: streams that only wait for news end, and their clients come back to another one."""
+        self.leaving = True
+        self._wake()
 
     def _wake(self) -> None:
         for woken in self._waiting:

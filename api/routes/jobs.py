@@ -52,7 +52,7 @@ async def _events(access: Access, job: str, last_id: str) -> AsyncGenerator[Sent
     told = int(last_id, 16) if last_id and set(last_id) <= set("0123456789abcdef") else 0  # bit n: document n
     shown: JobProgress | None = None
     with access.service.news() as woken:
-        while True:
+        while not access.service.leaving:
             woken.clear()
             state = await run_in_threadpool(_state, access, job)
             for place, document in enumerate(state.documents):

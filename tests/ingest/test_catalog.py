@@ -206,7 +206,7 @@ def test_tables_of_another_version_are_refused_and_stay(database_url: str, chang
     with database.write() as db:
         db.execute(sa.text(change))
         db.execute(sa.text(f"DROP TABLE {VERSION_TABLE}"))  # as before there were revisions
-        for later in ("identity", "keys"):
+        for later in ("identity", "keys", "homes"):
             db.execute(sa.text(f"DROP TABLE {later}"))
     with pytest.raises(StorageError, match=r"another version of Folioscope.*'channels'") as caught:
         Database(database_url)
