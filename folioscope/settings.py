@@ -54,8 +54,8 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL of catalog and jobs; empty: SQLite in the data folder")
     files_url: str = Field(
         "",
-        description="for the originals: s3://bucket/prefix (credentials: AWS_*), or file:///folder of all hosts; empty: "
-        "the data folder",
+        description="for the originals: s3://bucket/prefix (credentials: AWS_*), or file:///folder that hosts share; "
+        "empty: the data folder",
     )
     files_endpoint: str = Field("", description="URL of an S3-compatible server; empty: AWS_ENDPOINT_URL, else AWS")
     files_cache_mb: int = Field(4096, ge=0, description="originals kept in the data folder when they are on S3")
