@@ -12,6 +12,7 @@ from anyio import CapacityLimiter
 
 from api.answering import open_answer_model
 from api.fetch import PUBLIC, Network
+from api.pace import Pace
 from folioscope.errors import FolioscopeError, VisionModelNeeded
 from folioscope.ports import AnswerModel, VisionModel
 from ingest import Event, Library
@@ -39,16 +40,14 @@ class Service:
         self._model: AnswerModel | None = None
         self._opening = threading.Lock()
         self._waiting: set[asyncio.Event] = set()
-<<<<<<< HEAD
         self._unstarted: FolioscopeError | None = None
+        self.pace = Pace()
+        self.leaving = False
 
     @property
     def fault(self) -> FolioscopeError | None:
         """Why the work in the background stands still."""
         return self.library.fault or self._unstarted
-=======
-        self.leaving = False
->>>>>>> ab0b7d3 (Several processes can share a catalog, its queues and its vectors)
 
     def model(self) -> AnswerModel:
         """The answering model, opened at its first use. Raises `ModelUnavailable`."""
@@ -90,12 +89,8 @@ class Service:
         self.library.listen(tell)
         while not stopping.is_set():
             try:
-<<<<<<< HEAD
-                await asyncio.to_thread(self.library.start)
-                self._unstarted = None
-=======
                 await asyncio.to_thread(self.library.tend)
->>>>>>> ab0b7d3 (Several processes can share a catalog, its queues and its vectors)
+                self._unstarted = None
             except FolioscopeError as error:
                 self._unstarted = error
                 log.warning("work in the background does not go on: %s", error)

@@ -561,6 +561,29 @@ class Catalog:
                 states.setdefault(row.job_id, []).append(row)
         return [_job(row, states.get(row.id, ()), filling) for row in jobs]
 
+    def retry_job(self, job: str) -> list[tuple[str, int]]:
+        """The failed versions of a job are to be read again, those that were given up, too; returns them.
+
+        Not those whose bytes were never stored, and not those that a newer version has overtaken.
+        """
+        d, v = t.documents.c, t.versions.c
+        newest = t.versions.alias("newest")
+        last = sa.select(sa.func.max(newest.c.version)).where(newest.c.document_id == v.document_id)
+        failed = (
+            sa.select(v.document_id, v.version)
+            .join(t.documents, d.id == v.document_id)
+            .where(v.job_id == job, v.status == "failed", v.sha256.is_not(None), ~d.deleted)
+            .where(v.version == last.scalar_subquery())
+        )
+        again = {"status": "queued", "code": None, "message": None, "pages": 0}
+        with self.database.write() as db:
+            found = [(row.document_id, row.version) for row in db.execute(failed)]
+            for document_id, version in found:
+                db.execute(t.versions.update().where(v.document_id == document_id, v.version == version).values(again))
+            if found:
+                db.execute(t.jobs.update().where(t.jobs.c.id == job).values(cancelled=False))
+        return found
+
     def cancel_job(self, job: str) -> list[tuple[str, int]]:
         """Mark a job as cancelled; returns the versions that it has not read yet, for the pipeline to give up."""
         outstanding = self.outstanding_versions(job)

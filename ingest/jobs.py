@@ -188,17 +188,14 @@ class Jobs:
         hold.release()
         return False
 
-    def read(self, document_id: str, version: int, *, bulk: bool | None = None) -> None:
-        """Enqueue a version to be read; again the same is the same. ``bulk``: one of many; None: as its job says."""
+    def read(self, document_id: str, version: int) -> None:
+        """Enqueue a version to be read; again the same is the same."""
         found = self._catalog.place_of(document_id, version)
         if found is None:
             return
         collection_id, several = found
-        priority = BULK if (several if bulk is None else bulk) else SINGLE
-        with (
-            SetWorkflowID(f"{document_id}.{version}"),
-            SetEnqueueOptions(priority=priority, queue_partition_key=collection_id),
-        ):
+        options = SetEnqueueOptions(priority=BULK if several else SINGLE, queue_partition_key=collection_id)
+        with SetWorkflowID(f"{document_id}.{version}"), options:
             DBOS.enqueue_workflow(READ_QUEUE, _read_document, document_id, version)
 
     def fill(self, fill: Fill) -> None:

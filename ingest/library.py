@@ -461,14 +461,31 @@ class Library:
 
     def cancel(self, job: str) -> int:
         """Give up what a job has not read yet; returns how many documents. Raises `NotFoundError`."""
-        known = [entry.id for entry in self.catalog.jobs()]
-        if job not in known:
-            raise NotFoundError(f"There is no job {job!r}.", hint="`folioscope jobs ls` lists them.")
+        self._known(job)
         versions = self.catalog.cancel_job(job)
         for version in versions:
             if row := self.catalog.version(*version):
                 self.pipeline.fail(row, CANCELLED)
         return len(versions)
+
+    def retry(self, job: str, *, wait: bool = False) -> int:
+        """Read a job's failed documents again, those that were given up, too; returns how many.
+
+        ``wait``: return when they are read, or when `stop` was called. Raises `NotFoundError`, and with ``wait`` the
+        back end's error when one gives up.
+        """
+        self._known(job)
+        versions = set(self.catalog.retry_job(job))
+        if versions:
+            jobs = self.work.started()
+            jobs.reconcile()
+            if wait:
+                jobs.wait(lambda: not versions.intersection(self.catalog.outstanding_versions()))
+        return len(versions)
+
+    def _known(self, job: str) -> None:
+        if not any(entry.id == job for entry in self.catalog.jobs()):
+            raise NotFoundError(f"There is no job {job!r}.", hint="`folioscope jobs ls` lists them.")
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener`` with each `Event`, from the threads that work."""

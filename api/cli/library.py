@@ -389,6 +389,28 @@ def jobs_cancel(
             say(f"{cancelled} documents given up")
 
 
+@jobs.command("retry")
+def jobs_retry(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `folioscope jobs ls` shows it.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read a job's failed documents again, those that were given up, too."""
+    from api.cli.progress import working
+
+    with working(data_dir, go_on=GO_ON) as work:
+        with work.shown(quiet or as_json):
+            again = work.library.retry(job, wait=True)
+        state = next(entry for entry in work.library.jobs() if entry.id == job)
+        if as_json:
+            output.json_document(
+                {"id": job, "retried": again, "failed": state.failed, "outstanding": state.outstanding}
+            )
+        elif not quiet:
+            say(f"{again} documents read again; of the job's: {_counts(state)}")
+
+
 def _time(created: str) -> str:
     """To the minute, UTC: for tables."""
     return created[:16].replace("T", " ")

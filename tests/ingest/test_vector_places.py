@@ -1,4 +1,5 @@
 """A library whose vectors lie in Chroma or on a Qdrant server, and one whose server is away when it is needed."""
+
 from __future__ import annotations
 
 import socket
