@@ -102,6 +102,8 @@ class Channels:
                 entries = (
                     {entry.key: entry for entry in there[collection_id].channels} if collection_id in there else {}
                 )
+                for gone in [one for one in self._problems if one[0] == collection_id and one[1] not in entries]:
+                    del self._problems[gone]
                 if opened.keys() - entries.keys():  # whoever removed them erases their indexes
                     kept = {key: channel for key, channel in opened.items() if key in entries}
                     self._opened[collection_id] = kept

@@ -173,8 +173,8 @@ class Database:
         try:
             connection = self._lockers.connect()
             # Of a host that lost its power Postgres hears nothing: it asks, so that its locks go within half a minute.
-            for setting, seconds in (("idle", 10), ("interval", 5), ("count", 4)):
-                connection.exec_driver_sql(f"SET tcp_keepalives_{setting} = {seconds}")
+            asks = {"idle": 10, "interval": 5, "count": 4}
+            connection.exec_driver_sql("; ".join(f"SET tcp_keepalives_{key} = {value}" for key, value in asks.items()))
             return connection, _call(connection, function, name)
         except exc.DBAPIError as error:
             raise _storage_error(error, self._file) from error
@@ -191,14 +191,21 @@ class Hold:
 
     def __init__(self, connection: sa.Connection | None) -> None:
         self._connection = connection
+        self._session = self._asked()
 
     @property
     def lasts(self) -> bool:
         """Whether it is still held: a database that was restarted has forgotten it."""
         try:
-            return self._connection is None or bool(self._connection.execute(sa.select(1)).scalar())
-        except exc.DBAPIError:
+            return self._asked() == self._session
+        except exc.SQLAlchemyError:
             return False
+
+    def _asked(self) -> int | None:
+        """Which session of the server the connection is: one that broke is made anew, without what it held."""
+        if self._connection is None:
+            return None
+        return int(self._connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one())
 
     def also(self, name: str) -> bool:
         """Take another name for as long; whether others have not got it."""

@@ -148,8 +148,15 @@ class Jobs:
         """
         assert self._alive is not None
         if not self._alive.lasts:
-            self._give_up(StorageError("The database was restarted or could not be reached for a while.", hint=DOCTOR))
-            return
+            error = StorageError("The database was restarted or could not be reached for a while.", hint=DOCTOR)
+            self._give_up(error)
+            raise error
+        try:
+            self._reconcile()
+        except (SQLAlchemyError, dbos_errors.DBOSException) as error:
+            raise StorageError(f"The jobs' database failed: {error}.", hint=DOCTOR) from error
+
+    def _reconcile(self) -> None:
         with self._reconciling, self._catalog.database.lock("reconcile"):
             # What is outstanding first: work that is enqueued in the meantime is then seen as on its way.
             versions = self._catalog.outstanding_versions()

@@ -513,6 +513,9 @@ class Library:
         """To be called now and then where a library stays open: as `start`, and takes up what processes that are gone
         have left, what can be removed by now, and channels that could not be used. Raises `StorageError`.
         """
+        if not self._membership.lasts:
+            self._membership.release()
+            self._membership = _join(self._database, self.settings)
         self.work.tend()
         self._sweep()
 

@@ -255,3 +255,32 @@ def test_of_two_that_read_the_same_version_one_leaves_off(database_url: str) -> 
     assert catalog.pages_done(entry.document_id, 1) == 3
     assert catalog.words([PageKey(entry.document_id, 1, 3)])
     catalog.database.close()
+
+
+def test_what_a_database_that_was_restarted_has_forgotten_is_noticed(
+    place: Callable[..., Settings], make_pdf: MakePdf, postgres_url: str
+) -> None:
+    with Library(settings=place("one")) as library:
+        library.ingest([make_pdf("a.pdf", ["The lamp is lit."])])
+        engine = sa.create_engine(postgres_url)
+        with engine.connect() as db:  # as a restart does, to all but this connection
+            db.execute(
+                sa.text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid != pg_backend_pid()"
+                )
+            )
+        engine.dispose()
+
+        def recovered() -> bool:
+            try:
+                library.tend()
+            except StorageError:
+                return False
+            return library.fault is None
+
+        until(recovered)
+        assert library._membership.lasts
+        assert library.ingest([make_pdf("b.pdf", ["The tide is out."])]).outcomes[0].status == "ready"
+        with pytest.raises(StorageError, match="Another process"):
+            Library(settings=place("two", qdrant_url=""))
