@@ -91,7 +91,7 @@ def job_summary(found: JobState, filling: bool, eta_s: float | None) -> JobSumma
     )
 
 
-def job_out(found: JobState, filling: bool, eta_s: float | None) -> JobOut:
+def job_out(found: JobState, filling: bool, eta_s: float | None = None) -> JobOut:
     """As `job_summary`, with the documents."""
     summary = job_summary(found, filling, eta_s)
     return JobOut(**dict(summary), documents=[job_document(each) for each in found.documents])

@@ -97,7 +97,7 @@ def workflows(url: str, name: str) -> list[Any]:
 def test_two_workers_read_each_document_once(
     tmp_path: Path, make_pdf: MakePdf, place: Callable[..., Settings], postgres_url: str, qdrant: QdrantServer
 ) -> None:
-    paths = [make_pdf(f"d{n}.pdf", [f"common d{n}p{p}x" for p in (1, 2)]) for n in range(24)]
+    paths = [make_pdf(f"d{n}.pdf", [f"common d{n}p{p}x" for p in (1, 2)]) for n in range(12)]
     with Library(settings=place("front", run_jobs=False)) as front:
         target = front.create_collection()
         front.start()
@@ -113,9 +113,9 @@ def test_two_workers_read_each_document_once(
             front.remove("d7.pdf")
             assert not retriever.search("d7p2x").hits
         assert {document.status for document in front.documents()} == {"ready"}
-        assert sum(qdrant.collections().values()) == 2 * 23
+        assert sum(qdrant.collections().values()) == 2 * 11
     done = workflows(postgres_url, "read_document")
-    assert Counter(row.status for row in done) == {"SUCCESS": 24}
+    assert Counter(row.status for row in done) == {"SUCCESS": 12}
     assert len({row.executor_id for row in done}) == 2  # both had their share
 
 
