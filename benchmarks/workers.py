@@ -167,12 +167,13 @@ def postgres(url: str | None) -> Iterator[str]:
     if url:
         yield url.rstrip("/")
         return
-    from tests.support.postgres import programs, running
+    from tests.support.postgres import Postgres, programs
 
-    if programs() is None:
+    found = programs()
+    if found is None:
         sys.exit("this benchmark needs Postgres: name a server with --postgres, or install Debian's package postgresql")
-    with running() as found:
-        yield found
+    with Postgres(found) as server:
+        yield server.url
 
 
 def main() -> None:

@@ -399,16 +399,13 @@ def jobs_retry(
     """Read a job's failed documents again, those that were given up, too."""
     from api.cli.progress import working
 
-    with working(data_dir, go_on=GO_ON) as work:
+    with working(data_dir, quiet=quiet, go_on=GO_ON) as work:
         with work.shown(quiet or as_json):
-            again = work.library.retry(job, wait=True)
-        state = next(entry for entry in work.library.jobs() if entry.id == job)
+            again = work.place.retry(job)
         if as_json:
-            output.json_document(
-                {"id": job, "retried": again, "failed": state.failed, "outstanding": state.outstanding}
-            )
+            output.json_document({"id": job, "retried": again})
         elif not quiet:
-            say(f"{again} documents read again; of the job's: {_counts(state)}")
+            say(f"{again} documents read again")
 
 
 def _time(created: str) -> str:
