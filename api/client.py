@@ -272,6 +272,10 @@ class Client:
         """Give up what it has not read yet; what is ready stays."""
         return JobOut.model_validate_json(self._server.send("POST", f"/v1/jobs/{_part(job_id)}/cancel").content)
 
+    def retry(self, job_id: str) -> JobOut:
+        """Read its failed documents again, those that were given up, too; returns at once."""
+        return JobOut.model_validate_json(self._server.send("POST", f"/v1/jobs/{_part(job_id)}/retry").content)
+
     def job_events(self, job_id: str) -> Iterator[JobEvent]:
         """A job's news until it is over, each document once, also where the connection breaks off meanwhile.
 

@@ -12,6 +12,7 @@ from anyio import CapacityLimiter
 
 from api.answering import open_answer_model
 from api.fetch import PUBLIC, Network
+from api.pace import Pace
 from folioscope.errors import FolioscopeError, VisionModelNeeded
 from folioscope.ports import AnswerModel, VisionModel
 from ingest import Event, Library
@@ -40,6 +41,8 @@ class Service:
         self._opening = threading.Lock()
         self._waiting: set[asyncio.Event] = set()
         self._unstarted: FolioscopeError | None = None
+        self.pace = Pace()
+        self.leaving = False
 
     @property
     def fault(self) -> FolioscopeError | None:
@@ -74,7 +77,9 @@ class Service:
             self._waiting.discard(woken)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work in the background until ``stopping``, and take it up again where a back end had stopped it."""
+        """Work in the background until ``stopping``, and take it up again where a back end had stopped it, or where a
+        process that is gone has left it.
+        """
         loop = asyncio.get_running_loop()
 
         def tell(_: Event) -> None:
@@ -84,13 +89,18 @@ class Service:
         self.library.listen(tell)
         while not stopping.is_set():
             try:
-                await asyncio.to_thread(self.library.start)
+                await asyncio.to_thread(self.library.tend)
                 self._unstarted = None
             except FolioscopeError as error:
                 self._unstarted = error
                 log.warning("work in the background does not go on: %s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), RESUME_S)
+
+    def leave(self) -> None:
+        """The server goes away: streams that only wait for news end, and their clients come back to another one."""
+        self.leaving = True
+        self._wake()
 
     def _wake(self) -> None:
         for woken in self._waiting:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NamedTuple
 
+from anyio import CancelScope
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
@@ -65,7 +66,8 @@ async def _kept_alive(lines: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
             finally:
                 if not coming.done():
                     coming.cancel()
-                    await asyncio.wait({coming})
+                    with CancelScope(shield=True):  # a request that is given up is cancelled again and again
+                        await asyncio.wait({coming})
             line = coming.result()
             if line is None:
                 return

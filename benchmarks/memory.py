@@ -60,7 +60,7 @@ def main() -> None:
 
         with Library(settings=Settings(data_dir=Path(folder) / "data", channels=("lexical",))) as library:
             library.create_collection()
-            library._start_jobs()
+            library.start()
             time.sleep(1.0)
             idle = sum(rss_bytes(pid) for pid in tree(os.getpid()))
             peak = Peak()

@@ -53,10 +53,15 @@ class Settings(BaseSettings):
     api_key: SecretStr = Field(SecretStr(""), description="key of that server")
     database_url: str = Field("", description="SQLAlchemy URL of catalog and jobs; empty: SQLite in the data folder")
     files_url: str = Field(
-        "", description="s3://bucket/prefix for the originals of documents; empty: the data folder; credentials: AWS_*"
+        "",
+        description="for the originals: s3://bucket/prefix (credentials: AWS_*), or file:///folder that hosts share; "
+        "empty: the data folder",
     )
     files_endpoint: str = Field("", description="URL of an S3-compatible server; empty: AWS_ENDPOINT_URL, else AWS")
     files_cache_mb: int = Field(4096, ge=0, description="originals kept in the data folder when they are on S3")
+    run_jobs: bool = Field(
+        True, description="read documents and fill channels here; off: `folioscope worker` does, which needs Postgres"
+    )
     collection: str = Field(
         "default", min_length=1, max_length=64, description="the collection used when none is named"
     )
@@ -88,7 +93,8 @@ class Settings(BaseSettings):
         "float16", description="how Qdrant stores a page's vectors where it has many; int8: half the size"
     )
     qdrant_url: str = Field(
-        "", description="URL of a Qdrant server for all vectors but the lexical channel's; empty: the data folder"
+        "",
+        description="URL of a Qdrant server for the vectors, with SQLite but the lexical ones; empty: the data folder",
     )
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key of the Qdrant server")
 

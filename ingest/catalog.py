@@ -81,6 +81,10 @@ class Job:
     outstanding: int
 
 
+class Overtaken(Exception):
+    """The version was deleted, given up, overtaken, or is read by another process; whoever did that cleans up."""
+
+
 class Catalog:
     """Over an opened `Database`. Every method raises `StorageError` or `DiskFull` when that can't be used."""
 
@@ -138,7 +142,8 @@ class Catalog:
             traces.erase_collection(db, collection_id)
             db.execute(t.documents.delete().where(t.documents.c.collection_id == collection_id))
             db.execute(t.jobs.delete().where(t.jobs.c.collection_id == collection_id))
-            db.execute(t.channels.delete().where(t.channels.c.collection_id == collection_id))
+            for table in (t.channels, t.homes):
+                db.execute(table.delete().where(table.c.collection_id == collection_id))
             db.execute(t.collections.delete().where(t.collections.c.id == collection_id))
 
     # --- taking documents in ----------------------------------------------------------------------------------------
@@ -259,7 +264,11 @@ class Catalog:
         return last or 0
 
     def add_pages(self, document_id: str, version: int, batch: Sequence[Page]) -> None:
-        """Write the rows of consecutive pages whose vectors are durable."""
+        """Write the rows of consecutive pages whose vectors are durable, behind those that are there.
+
+        Raises `Overtaken` where the rows before them are others than the caller thinks: a process that was taken for
+        dead goes on beside the one that took its work over. The first to write each page goes on, the other leaves off.
+        """
         rows = [
             {
                 "document_id": document_id,
@@ -275,7 +284,13 @@ class Catalog:
             }
             for page in batch
         ]
+        v, p = t.versions.c, t.pages.c
+        this = (v.document_id == document_id) & (v.version == version) & v.status.in_(OUTSTANDING)
+        last = sa.select(sa.func.max(p.number)).where(p.document_id == document_id, p.version == version)
         with self.database.write() as db:
+            still = db.execute(sa.select(v.version).where(this).with_for_update()).first()
+            if still is None or (db.execute(last).scalar() or 0) != batch[0].number - 1:
+                raise Overtaken
             db.execute(t.pages.insert(), rows)
 
     def only_problems(self, document_id: str, version: int) -> Problem | None:
@@ -346,6 +361,15 @@ class Catalog:
         with self.database.read() as db:
             rows = db.execute(query.where(v.job_id == job) if job else query).all()
         return [(row.document_id, row.version) for row in rows]
+
+    def place_of(self, document_id: str, version: int) -> tuple[str, bool] | None:
+        """A version's collection, and whether its job has handed in others with it; None when it is gone."""
+        d, v = t.documents.c, t.versions.c
+        job = sa.select(v.job_id).where(v.document_id == document_id, v.version == version).scalar_subquery()
+        with self.database.read() as db:
+            several = db.execute(sa.select(v.document_id).where(v.job_id == job).limit(2)).all()
+            collection = db.execute(sa.select(d.collection_id).where(d.id == document_id)).scalar()
+        return (collection, len(several) > 1) if collection else None
 
     def stale(self) -> list[tuple[str, str, int | None]]:
         """(collection, document, version) whose pages and vectors must go: superseded versions, and, with version
@@ -536,6 +560,29 @@ class Catalog:
             for row in db.execute(sa.select(v.job_id, v.document_id, v.version, v.status)):
                 states.setdefault(row.job_id, []).append(row)
         return [_job(row, states.get(row.id, ()), filling) for row in jobs]
+
+    def retry_job(self, job: str) -> list[tuple[str, int]]:
+        """The failed versions of a job are to be read again, those that were given up, too; returns them.
+
+        Not those whose bytes were never stored, and not those that a newer version has overtaken.
+        """
+        d, v = t.documents.c, t.versions.c
+        newest = t.versions.alias("newest")
+        last = sa.select(sa.func.max(newest.c.version)).where(newest.c.document_id == v.document_id)
+        failed = (
+            sa.select(v.document_id, v.version)
+            .join(t.documents, d.id == v.document_id)
+            .where(v.job_id == job, v.status == "failed", v.sha256.is_not(None), ~d.deleted)
+            .where(v.version == last.scalar_subquery())
+        )
+        again = {"status": "queued", "code": None, "message": None, "pages": 0}
+        with self.database.write() as db:
+            found = [(row.document_id, row.version) for row in db.execute(failed)]
+            for document_id, version in found:
+                db.execute(t.versions.update().where(v.document_id == document_id, v.version == version).values(again))
+            if found:
+                db.execute(t.jobs.update().where(t.jobs.c.id == job).values(cancelled=False))
+        return found
 
     def cancel_job(self, job: str) -> list[tuple[str, int]]:
         """Mark a job as cancelled; returns the versions that it has not read yet, for the pipeline to give up."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import shutil
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
 from folioscope.domain import Coverage, Fingerprint
-from folioscope.errors import ChannelUnavailable, ConfigError, FolioscopeError
+from folioscope.errors import ChannelUnavailable, CollectionNotFound, ConfigError, FolioscopeError
 from folioscope.ports import Encoder, PageIndex, TextEncoder
 from folioscope.settings import ChannelName, Settings
 from ingest.catalog import Catalog, Collection
@@ -53,7 +55,7 @@ class Channels:
         self._retired: dict[tuple[str, str], weakref.finalize[..., Channel]] = {}
         self._encoders: dict[str, Encoder] = {}
         self._problems: dict[tuple[str, str], str] = {}  # (collection, key) -> the reason and the cure
-        self._searched: dict[str, tuple[int, Mapping[str, Channel], dict[str, Channel]]] = {}
+        self._searched: dict[str, tuple[object, Mapping[str, Channel], dict[str, Channel]]] = {}
         self._guard = threading.RLock()
 
     def encoder_for(self, name: str, encoder: str | None = None) -> str:
@@ -90,6 +92,27 @@ class Channels:
                 }
             return self._opened[collection_id]
 
+    def follow(self) -> None:
+        """Open what other processes have added to collections that are open here, let go of what they have removed."""
+        if not self._catalog.database.shared:
+            return
+        with self._guard:
+            there = {collection.id: collection for collection in self._catalog.collections()}
+            for collection_id, opened in list(self._opened.items()):
+                entries = (
+                    {entry.key: entry for entry in there[collection_id].channels} if collection_id in there else {}
+                )
+                for gone in [one for one in self._problems if one[0] == collection_id and one[1] not in entries]:
+                    del self._problems[gone]
+                if opened.keys() - entries.keys():  # whoever removed them erases their indexes
+                    kept = {key: channel for key, channel in opened.items() if key in entries}
+                    self._opened[collection_id] = kept
+                for key in entries.keys() - opened.keys():
+                    if (collection_id, key) not in self._problems:
+                        self.join(collection_id, entries[key])
+                if collection_id not in there:
+                    del self._opened[collection_id]
+
     def join(self, collection_id: str, entry: ChannelEntry) -> None:
         """Open a channel that was added, beside those that are open."""
         with self._guard:
@@ -100,25 +123,38 @@ class Channels:
     def _open(self, collection_id: str, entry: ChannelEntry) -> Channel | None:
         try:
             encoder = self._encoder(entry.encoder)
-            folder = self._folder / collection_id / entry.key
-            # Sparse vectors stay here: while the server is away, the lexical channel answers and takes documents in.
-            server = None if encoder.fingerprint.kind == "sparse" else self._server
-            if not index_exists(folder, server) and self._catalog.fills.any(collection_id, entry.key):
-                log.warning("the index %s is gone; it fills anew", folder)
-                self._catalog.fills.reset(collection_id, entry.key, immediate=entry.immediate)
-            index = open_index(
-                folder,
-                encoder.fingerprint,
-                pooled=encoder.fingerprint.kind == "multi" and reads_images(entry.encoder),
-                vectors=self._settings.vectors,
-                datatype=self._settings.vector_type,
-                server=server,
-            )
+            index = self._index(collection_id, entry, encoder.fingerprint)
             self._problems.pop((collection_id, entry.key), None)
             return Channel(entry.name, encoder, index)
         except (ChannelUnavailable, ConfigError) as error:  # a model's folder that was moved stops no other channel
             self._problems[collection_id, entry.key] = str(error)
             return None
+
+    def _index(self, collection_id: str, entry: ChannelEntry, fingerprint: Fingerprint) -> PageIndex:
+        folder = self._folder / collection_id / entry.key
+        database = self._catalog.database
+        # Sparse vectors of a catalog with one process stay here: while the server is away, the lexical channel answers
+        # and takes documents in.
+        server = None if fingerprint.kind == "sparse" and not database.shared else self._server
+        home = "folder" if server is None else "server"
+        with database.lock(f"{collection_id}/{entry.key}") if database.shared else nullcontext():
+            known = self._catalog.recipes.home(collection_id, entry.key) if database.shared else None
+            current = None if known is None else known == home
+            if not index_exists(folder, server, current) and self._catalog.fills.any(collection_id, entry.key):
+                log.warning("the index %s is gone; it fills anew", folder)
+                self._catalog.fills.reset(collection_id, entry.key, immediate=entry.immediate)
+            index = open_index(
+                folder,
+                fingerprint,
+                pooled=fingerprint.kind == "multi" and reads_images(entry.encoder),
+                vectors=self._settings.vectors,
+                datatype=self._settings.vector_type,
+                server=server,
+                current=current,
+            )
+            if database.shared and known != home:
+                self._catalog.recipes.settle(collection_id, entry.key, home)
+        return index
 
     @cached_property
     def _server(self) -> Any:
@@ -159,6 +195,13 @@ class Channels:
         """The channel's encoder failed while it filled: it takes in nothing more until `retry`."""
         self._problems[collection_id, key] = reason
 
+    def retry_all(self) -> bool:
+        """Try again what could not be used, in any collection that is open here; whether some still can't be."""
+        for collection_id in {collection_id for collection_id, _ in list(self._problems)}:
+            with suppress(CollectionNotFound):
+                self.retry(collection_id)
+        return bool(self._problems)
+
     def retry(self, collection_id: str) -> None:
         """Try again what could not be used."""
         with self._guard:
@@ -170,6 +213,11 @@ class Channels:
     def fills(self, collection_id: str, key: str) -> bool:
         """Whether the channel can take pages in here."""
         return key in self.of(collection_id) and (collection_id, key) not in self._problems
+
+    def all_problems(self, collection: Collection) -> dict[str, str]:
+        """As `problems`, by key, those that are not searched included."""
+        found = {entry.key: self._problems.get((collection.id, entry.key)) for entry in collection.channels}
+        return {key: problem for key, problem in found.items() if problem}
 
     def problems(self, collection: Collection) -> dict[str, str]:
         """Why channels that should be searched can't be used here, by name, with the cure."""
@@ -184,23 +232,39 @@ class Channels:
     def searchable(self, collection_id: str) -> dict[str, Channel]:
         """By name, those that are searched now. Hold it for one search: who holds a channel keeps its index alive."""
         opened = self.of(collection_id)  # before the rows: whatever they call active has been opened by then
-        changes = self._catalog.database.changes
+        state = self._catalog.database.state()
         seen = self._searched.get(collection_id)
-        if seen is None or seen[0] != changes or seen[1] is not opened:
+        if seen is None or seen[0] != state or seen[1] is not opened:
+            self.follow()
+            opened = self.of(collection_id)
             entries = self._catalog.collection_by_id(collection_id).channels
             named = {entry.name: opened[entry.key] for entry in entries if entry.active and entry.key in opened}
-            seen = self._searched[collection_id] = (changes, opened, named)
+            seen = self._searched[collection_id] = (state, opened, named)
         return seen[2]
 
     def immediate(self, collection: Collection) -> list[Channel]:
-        """Those that are written while a document is read."""
-        opened = self.of(collection.id)
-        return [opened[entry.key] for entry in collection.channels if entry.immediate and entry.key in opened]
+        """Those that are written while a document is read; a document is not ready without them.
+
+        Raises `ChannelUnavailable` where one can't be used now.
+        """
+        wanted = [entry for entry in collection.channels if entry.immediate]
+        for attempt in (self.follow, lambda: self.retry(collection.id), lambda: None):
+            opened = self.of(collection.id)
+            if all(entry.key in opened for entry in wanted):
+                return [opened[entry.key] for entry in wanted]
+            attempt()
+        problems = [self._problems.get((collection.id, entry.key), "") for entry in wanted]
+        raise ChannelUnavailable(" ".join(filter(None, problems)) or f"{collection.name!r} has lost a channel.")
 
     # --- going ------------------------------------------------------------------------------------------------------
 
     def free_key(self, collection: Collection, name: str) -> str:
-        """A key for a new channel: its name, else name-2, name-3 …; never one whose index still lies or works."""
+        """A key for a new channel: its name, else name-2, name-3 …; never one whose index still lies or works.
+
+        Where other processes may still work with an index that was removed, a key is never used again.
+        """
+        if self._catalog.database.shared:
+            return f"{name}-{secrets.token_hex(4)}"
         taken = {entry.key for entry in collection.channels}
         number = 1
         while True:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,8 +30,6 @@ class Database:
     """``url``: a SQLAlchemy URL; tables are made, or brought to what this version knows.
 
     Raises `ConfigError`, `StorageError` (also for a database that a newer version has written), `DiskFull`.
-
-    ``changes`` counts writes that a reader's cache must notice.
     """
 
     def __init__(self, url: str) -> None:
@@ -50,7 +49,8 @@ class Database:
         self._guard = threading.Lock()
         self._held: set[str] = set()
         self._holding = threading.Lock()
-        self.changes = 0
+        self._holds: weakref.WeakSet[Hold] = weakref.WeakSet()
+        self._writes = 0
         try:
             self._migrate()
         except BaseException:
@@ -74,6 +74,18 @@ class Database:
         with self.read() as db:
             return str(db.execute(sa.select(identity.c.id)).scalar_one())
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may have it open: an SQLite file has a single one."""
+        return self._engine.dialect.name != "sqlite"
+
+    def state(self) -> object:
+        """What is equal to an earlier one only if nothing that could be read has changed since, whoever wrote it."""
+        if not self.shared:
+            return self._writes
+        with self.read() as db:
+            return db.execute(sa.text("SELECT pg_current_snapshot()::text")).scalar_one()
+
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction: all of it or nothing."""
@@ -83,7 +95,7 @@ class Database:
         except exc.DBAPIError as error:
             raise _storage_error(error, self._file) from error
         finally:
-            self.changes += 1
+            self._writes += 1
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -100,15 +112,11 @@ class Database:
 
         It is held by a connection of its own and goes with it, however the process ends.
         """
-        if self._engine.dialect.name == "sqlite":
+        if not self.shared:
             with self._guard:
                 yield
             return
-        try:
-            connection = self._lockers.connect()
-            connection.execute(sa.select(sa.func.pg_advisory_lock(sa.func.hashtextextended(name, 0))))
-        except exc.DBAPIError as error:
-            raise _storage_error(error, self._file) from error
+        connection, _ = self._locked("pg_advisory_lock", name)
         try:
             yield
         finally:
@@ -117,7 +125,7 @@ class Database:
     @contextmanager
     def attempt(self, name: str) -> Iterator[bool]:
         """As `lock`, without waiting: whether the name was free, and is held now. Any thread may end it."""
-        if self._engine.dialect.name == "sqlite":
+        if not self.shared:
             with self._holding:
                 free = name not in self._held
                 self._held.add(name)
@@ -127,20 +135,105 @@ class Database:
                 if free:
                     self._held.discard(name)
             return
-        try:
-            connection = self._lockers.connect()
-            key = sa.func.hashtextextended(name, 0)
-            free = bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar())
-        except exc.DBAPIError as error:
-            raise _storage_error(error, self._file) from error
+        connection, free = self._locked("pg_try_advisory_lock", name)
         try:
             yield free
         finally:
             connection.close()
 
+    def hold(self, name: str, *, alone: bool = True) -> Hold | None:
+        """Take a name until it is let go, or the process ends; None where others have it.
+
+        ``alone``: else it is shared with all who take it so. On SQLite there is nobody else.
+        """
+        if not self.shared:
+            return Hold(None)
+        connection, taken = self._locked(f"pg_try_advisory_lock{'' if alone else '_shared'}", name)
+        if not taken:
+            connection.close()
+            return None
+        hold = Hold(connection)
+        self._holds.add(hold)
+        return hold
+
+    @contextmanager
+    def claims(self) -> Iterator[Callable[[str], bool]]:
+        """A function that takes names, until the end of the context: False where another process has one of them."""
+        if not self.shared:
+            yield lambda _: True
+            return
+        hold = self.hold(new_id("claims"))
+        assert hold is not None  # nobody else has an id that is new
+        try:
+            yield hold.also
+        finally:
+            hold.release()
+
+    def _locked(self, function: str, name: str) -> tuple[sa.Connection, bool]:
+        try:
+            connection = self._lockers.connect()
+            # Of a host that lost its power Postgres hears nothing: it asks, so that its locks go within half a minute.
+            asks = {"idle": 10, "interval": 5, "count": 4}
+            connection.exec_driver_sql("; ".join(f"SET tcp_keepalives_{key} = {value}" for key, value in asks.items()))
+            return connection, _call(connection, function, name)
+        except exc.DBAPIError as error:
+            raise _storage_error(error, self._file) from error
+
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, those that hold names, too."""
+        for hold in list(self._holds):
+            hold.release()
         self._engine.dispose()
+
+
+class Hold:
+    """A name that was taken with `Database.hold`."""
+
+    def __init__(self, connection: sa.Connection | None) -> None:
+        self._connection = connection
+        self._session = self._asked()
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is still held: a database that was restarted has forgotten it."""
+        try:
+            return self._asked() == self._session
+        except exc.SQLAlchemyError:
+            return False
+
+    def _asked(self) -> int | None:
+        """Which session of the server the connection is: one that broke is made anew, without what it held."""
+        if self._connection is None:
+            return None
+        return int(self._connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one())
+
+    def also(self, name: str) -> bool:
+        """Take another name for as long; whether others have not got it."""
+        try:
+            return self._connection is None or _call(self._connection, "pg_try_advisory_lock", name)
+        except exc.DBAPIError as error:
+            raise _storage_error(error, None) from error
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Whether the name, which is held, is shared with nobody; nobody joins meanwhile."""
+        taken = self.also(name)
+        try:
+            yield taken
+        finally:
+            if taken and self._connection is not None:
+                _call(self._connection, "pg_advisory_unlock", name)
+
+    def release(self) -> None:
+        """Let go."""
+        if self._connection is not None:
+            self._connection.close()
+
+
+def _call(connection: sa.Connection, function: str, name: str) -> bool:
+    """Whether the lock was taken; the one that waits always takes it and returns nothing."""
+    found = connection.execute(sa.select(getattr(sa.func, function)(sa.func.hashtextextended(name, 0)))).scalar()
+    return found is not False
 
 
 def _engine(url: str) -> sa.Engine:
@@ -177,6 +270,11 @@ def _storage_error(error: exc.DBAPIError, database: str | None) -> StorageError:
             hint="Free some space and run the same command again; what is ready stays.",
         )
     return StorageError(f"The catalog's database failed: {text}.", hint="`folioscope doctor` looks at it.")
+
+
+def plain_url(url: str) -> str:
+    """A URL as DBOS writes it (it picks its own Postgres driver)."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
 
 def new_id(prefix: str) -> str:

@@ -26,7 +26,7 @@ from folioscope.errors import EmptyFile, TooLarge
 from folioscope.settings import Settings
 from ingest.database import Database
 from ingest.folder import storage_errors
-from ingest.originals import PARTIAL, Folder, Originals
+from ingest.originals import PARTIAL, Folder, Originals, SharedFolder
 
 CHUNK = 1 << 20
 JPEG_QUALITY = 90
@@ -36,6 +36,8 @@ def open_originals(settings: Settings, root: Path, database: Database) -> Origin
     """Where the settings want originals. Raises `ConfigError`, `StorageError`."""
     if not settings.files_url:
         return Folder(root / "originals")
+    if settings.files_url.startswith("file://"):
+        return SharedFolder(settings.files_url, owner=database.identity())
     from ingest.bucket import Bucket
 
     cache_bytes = settings.files_cache_mb << 20

@@ -82,7 +82,7 @@ class Fills:
         with self._database.write() as db:
             db.execute(
                 t.fills.update()
-                .where(f.document_id == document_id, f.version == version, f.channel == channel)
+                .where(f.document_id == document_id, f.version == version, f.channel == channel, f.done < done)
                 .values(done=done)
             )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -35,7 +34,7 @@ from folioscope.settings import Settings, load_settings
 from ingest.catalog import Catalog, Collection, Job, Registered
 from ingest.changes import ChannelChanges, named_entries
 from ingest.channels import Channels, ChannelStatus
-from ingest.database import Database
+from ingest.database import Database, Hold, plain_url
 from ingest.discover import discover
 from ingest.files import Files, open_originals
 from ingest.folder import DataFolder
@@ -44,6 +43,7 @@ from ingest.page_store import CollectionPages
 from ingest.pipeline import CANCELLED, Event, Pipeline
 from ingest.recipes import ChannelEntry
 from ingest.sandbox import Limits, Ocr, Sandbox
+from ingest.work import Work
 from retrieval import Retriever
 
 if TYPE_CHECKING:
@@ -68,12 +68,15 @@ class Library:
         try:
             self._open()
         except BaseException:
+            if database := self.__dict__.get("_database"):
+                database.close()
             self.folder.close()
             raise
 
     def _open(self) -> None:
         settings = self.settings
         self._database = Database(settings.database_url or f"sqlite:///{self.folder / 'catalog.sqlite'}")
+        self._membership = _join(self._database, settings)
         self.catalog = Catalog(self._database)
         self.files = Files(
             self.folder.path,
@@ -89,10 +92,17 @@ class Library:
         self.channels = Channels(self.folder / "indexes", self.catalog, settings)
         self._changes = ChannelChanges(self.catalog, self.channels)
         self.pipeline = Pipeline(self)
-        self._jobs: Jobs | None = None
+        url = settings.database_url
+        self.work = Work(
+            self.pipeline,
+            self.catalog,
+            self.channels,
+            url=plain_url(url) if url else f"sqlite:///{self.folder / 'jobs.sqlite'}",
+            readers=2 * self._workers if settings.run_jobs else 0,
+            tidy=self._tidy,
+        )
         self._listeners: list[Listener] = []
         self._waiting: dict[tuple[str, int | None], set[str]] = {}  # channels not open when it was removed from others
-        self._starting = threading.Lock()  # jobs are started and stopped by one thread at a time
         self._intake = Intake(self.catalog, self.files, self.emit, self._read)
         self.channels.tidy()
         self._sweep()
@@ -117,7 +127,7 @@ class Library:
     def remove_collection(self, name: str) -> None:
         """Delete a collection with its documents, vectors and files."""
         collection = self.catalog.collection(name)
-        with self._at_rest():
+        with self.work.at_rest():
             for document in self.catalog.documents(collection):
                 self.catalog.delete(document.id)
             self.channels.erase_collection(collection.id)  # first: one that can't be opened must not be in the way
@@ -132,11 +142,20 @@ class Library:
         what has been taken in so far.
         """
         target = self.collection(collection)
-        with self._at_rest():
+        with self._membership.alone("catalog") as alone:
+            if not alone:
+                raise StorageError(
+                    "Other processes have the catalog open; they would go on writing into the indexes.",
+                    hint="Stop them, rebuild, and start them again.",
+                )
+            self._rebuild(target)
+        self.run_outstanding()
+
+    def _rebuild(self, target: Collection) -> None:
+        with self.work.at_rest():
             self.catalog.fills.reset(target.id)
             self.channels.erase_collection(target.id)
             self._sweep()
-        self.run_outstanding()
 
     @property
     def unavailable(self) -> Mapping[str, str]:
@@ -176,8 +195,8 @@ class Library:
         documents must be read first; `ChannelUnavailable`, `CollectionNotFound`.
         """
         entry = self._changes.add(self.collection(collection).id, name, encoder)
-        if self._jobs is not None:
-            self._jobs.reconcile()
+        if self.work.running is not None:
+            self.work.running.reconcile()
         return entry
 
     def remove_channel(self, collection: str | None, name: str) -> list[ChannelEntry]:
@@ -197,7 +216,7 @@ class Library:
         keys = {entry.key for entry in (named_entries(target, name) if name else target.channels)}
         self.channels.of(target.id)  # an index that is gone is to be filled, too
         self.channels.retry(target.id)
-        jobs = self._start_jobs()
+        jobs = self.work.started()
         jobs.reconcile()
         if not wait:
             return
@@ -243,7 +262,7 @@ class Library:
                 hint=f"Add it with `folioscope channels add {min(absent)} -c {target.name}`.",
             )
         job = self.catalog.create_job("ingest", target.id)
-        jobs = self._start_jobs()
+        jobs = self.work.started()
         given = origins or {}
         shown = [given.get(path) or Origin(name(path), str(path)) for path in found.files]
         taken = [
@@ -292,7 +311,7 @@ class Library:
         target = self.collection(collection)
         documents = [self._stored(self.catalog.document(target, name)) for name in names]
         job = self.catalog.create_job("reingest", target.id)
-        jobs = self._start_jobs()
+        jobs = self.work.started()
         registered = [
             (Origin(document.filename, document.source), self._intake.again(document, target, job, password))
             for document in documents
@@ -319,7 +338,7 @@ class Library:
         for collection in self.catalog.collections():
             with suppress(FolioscopeError):  # told by whoever needs it
                 self.channels.of(collection.id)  # an index that is gone is to be filled, too
-        jobs = self._start_jobs()
+        jobs = self.work.started()
         jobs.reconcile()
         jobs.wait(lambda: not self.catalog.outstanding_versions())
         self._wait_for_channels(jobs)
@@ -442,14 +461,31 @@ class Library:
 
     def cancel(self, job: str) -> int:
         """Give up what a job has not read yet; returns how many documents. Raises `NotFoundError`."""
-        known = [entry.id for entry in self.catalog.jobs()]
-        if job not in known:
-            raise NotFoundError(f"There is no job {job!r}.", hint="`folioscope jobs ls` lists them.")
+        self._known(job)
         versions = self.catalog.cancel_job(job)
         for version in versions:
             if row := self.catalog.version(*version):
                 self.pipeline.fail(row, CANCELLED)
         return len(versions)
+
+    def retry(self, job: str, *, wait: bool = False) -> int:
+        """Read a job's failed documents again, those that were given up, too; returns how many.
+
+        ``wait``: return when they are read, or when `stop` was called. Raises `NotFoundError`, and with ``wait`` the
+        back end's error when one gives up.
+        """
+        self._known(job)
+        versions = set(self.catalog.retry_job(job))
+        if versions:
+            jobs = self.work.started()
+            jobs.reconcile()
+            if wait:
+                jobs.wait(lambda: not versions.intersection(self.catalog.outstanding_versions()))
+        return len(versions)
+
+    def _known(self, job: str) -> None:
+        if not any(entry.id == job for entry in self.catalog.jobs()):
+            raise NotFoundError(f"There is no job {job!r}.", hint="`folioscope jobs ls` lists them.")
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener`` with each `Event`, from the threads that work."""
@@ -459,8 +495,7 @@ class Library:
         """Tell whoever listens."""
         if event.kind in ("ready", "failed") or (event.kind == "filled" and event.done == event.total):
             self._sweep()
-        if self._jobs is not None:
-            self._jobs.on_event(event)
+        self.work.on_event(event)
         for listener in self._listeners:
             listener(event)
 
@@ -472,15 +507,25 @@ class Library:
         """Work in the background from now on, on what is outstanding and on what comes; again where work had stopped
         because a back end failed. Raises `StorageError`.
         """
-        self._start_jobs()
+        self.work.started()
+
+    def tend(self) -> None:
+        """To be called now and then where a library stays open: as `start`, and takes up what processes that are gone
+        have left, what can be removed by now, and channels that could not be used. Raises `StorageError`.
+        """
+        if not self._membership.lasts:
+            self._membership.release()
+            self._membership = _join(self._database, self.settings)
+        self.work.tend()
+        self._sweep()
 
     @property
     def fault(self) -> FolioscopeError | None:
         """What stopped the work in the background."""
-        return None if self._jobs is None else self._jobs.fault
+        return self.work.fault
 
     def _read(self, document_id: str, version: int) -> None:
-        self._start_jobs().read(document_id, version)
+        self.work.started().read(document_id, version)
 
     def _tidy(self) -> None:
         known = self.catalog.originals()
@@ -489,54 +534,16 @@ class Library:
         except StorageError as error:
             log.warning("what nothing refers to could not be removed: %s", error)  # work goes on, or says so itself
 
-    def _start_jobs(self) -> Jobs:
-        with self._starting:
-            return self._started()
-
-    def _started(self) -> Jobs:
-        if self.pipeline.stopping:
-            self._leave_off()  # what was left off is taken up again by a fresh start
-        if self._jobs is None:
-            self._tidy()
-            from ingest.jobs import Jobs, sync_url
-
-            url = self.settings.database_url
-            jobs = Jobs(
-                self.pipeline,
-                self.catalog,
-                sync_url(url) if url else f"sqlite:///{self.folder / 'jobs.sqlite'}",
-                readers=2 * self._workers,
-            )
-            jobs.start()
-            self._jobs = jobs
-        return self._jobs
-
-    def _leave_off(self) -> None:
-        if self._jobs is not None:
-            self._jobs.stop()
-            self._jobs = None
-
-    @contextmanager
-    def _at_rest(self) -> Iterator[None]:
-        """No job reads or writes meanwhile: none says that pages are in an index that was just erased."""
-        working = self._jobs is not None
-        self._leave_off()
-        try:
-            yield
-        finally:
-            if working:
-                self._start_jobs()
-
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Stop work after the current pages, release everything. What is outstanding goes on when opened again."""
-        with self._starting:
-            self._leave_off()
+        self.work.leave_off()
         self.sandbox.close()
         self._painter.close()
         self.drawing_sandbox.close()
         self.channels.close()
+        self._membership.release()
         self._database.close()
         self.folder.close()
 
@@ -547,3 +554,27 @@ class Library:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _join(database: Database, settings: Settings) -> Hold:
+    """Take part in a catalog, together with others or alone, as the settings say. Raises `StorageError`."""
+    wanted = {"FOLIOSCOPE_QDRANT_URL": settings.qdrant_url, "FOLIOSCOPE_FILES_URL": settings.files_url}
+    missing = " and ".join(name for name, value in wanted.items() if not value)
+    if not settings.run_jobs and (missing or not database.shared):
+        raise ConfigError(
+            "This process is to leave its jobs to others, and none could do them.",
+            hint=f"Set {missing if database.shared else 'FOLIOSCOPE_DATABASE_URL (Postgres)'}, or let it do them.",
+        )
+    hold = database.hold("catalog", alone=bool(missing))
+    if hold is None and missing:
+        raise StorageError(
+            "Another process has the catalog open, and this one would keep vectors or originals in its own data "
+            "folder, where the other can't reach them.",
+            hint=f"Set {missing} for both, or stop the other.",
+        )
+    if hold is None:
+        raise StorageError(
+            "A process that keeps vectors or originals in its own data folder has the catalog open.",
+            hint="Set FOLIOSCOPE_QDRANT_URL and FOLIOSCOPE_FILES_URL for it, too, or stop it.",
+        )
+    return hold

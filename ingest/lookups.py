@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -29,9 +30,10 @@ class JobDocument:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A job with its documents, in the order in which they were registered, and the pages that have been read.
+    """A job with the pages that have been read, of those that are known.
 
-    ``channels``: for each, how many of the job's pages it has taken in.
+    ``counts``: of its documents, by status. ``channels``: for each, by key, how many of the pages it has taken in.
+    ``documents``: in the order in which they were registered; empty in a list of jobs.
     """
 
     id: str
@@ -39,9 +41,10 @@ class JobState:
     collection_id: str
     created: str
     cancelled: bool
-    documents: tuple[JobDocument, ...]
+    counts: Mapping[str, int]
     pages: Coverage
     channels: Mapping[str, Coverage]
+    documents: tuple[JobDocument, ...] = ()
 
 
 def document(catalog: Catalog, document_id: str) -> tuple[Collection, Document]:
@@ -136,9 +139,9 @@ def set_metadata(catalog: Catalog, document_id: str, metadata: Metadata) -> None
 
 def job(catalog: Catalog, job_id: str) -> JobState:
     """The job with this id. Raises `NotFoundError`."""
-    j, d, v = t.jobs.c, t.documents.c, t.versions.c
+    d, v = t.documents.c, t.versions.c
     with catalog.database.read() as db:
-        found = db.execute(sa.select(t.jobs).where(j.id == job_id)).first()
+        found = db.execute(sa.select(t.jobs).where(t.jobs.c.id == job_id)).first()
         if found is None:
             raise NotFoundError(f"There is no job {job_id!r}.")
         rows = db.execute(
@@ -147,7 +150,7 @@ def job(catalog: Catalog, job_id: str) -> JobState:
             .where(v.job_id == job_id, ~d.deleted)
             .order_by(v.created, v.document_id)
         ).all()
-        read, channels = _progress(db, job_id)
+        (state,) = _states(db, [found])
     listed = tuple(
         JobDocument(
             row.document_id,
@@ -159,31 +162,75 @@ def job(catalog: Catalog, job_id: str) -> JobState:
         )
         for row in rows
     )
-    total = sum(each.pages for each in listed if each.status != "failed")
-    filled = {name: Coverage(done, of) for name, (done, of) in channels.items()}
-    return JobState(
-        found.id,
-        found.kind,
-        found.collection_id,
-        found.created,
-        found.cancelled,
-        listed,
-        Coverage(min(read, total), total),
-        filled,
+    return replace(state, documents=listed)
+
+
+def jobs(catalog: Catalog, collection_ids: Sequence[str], limit: int, after: str | None) -> tuple[list[JobState], bool]:
+    """At most ``limit`` jobs of these collections, newest first, behind the one with the id ``after``; and whether
+    there are more. Raises `QueryError` when ``after`` is no such job (any more).
+    """
+    j = t.jobs.c
+    mine = j.collection_id.in_(collection_ids)
+    query = sa.select(t.jobs).where(mine).order_by(j.created.desc(), j.id.desc())
+    with catalog.database.read() as db:
+        if after is not None:
+            last = db.execute(sa.select(j.created).where(j.id == after, mine)).scalar()
+            if last is None:
+                raise QueryError(f"There is no job {after!r} to go on after.", hint="Start again without `after`.")
+            query = query.where(sa.or_(j.created < last, sa.and_(j.created == last, j.id < after)))
+        found = db.execute(query.limit(limit + 1)).all()
+        return _states(db, found[:limit]), len(found) > limit
+
+
+def _states(db: sa.Connection, rows: Sequence[Any]) -> list[JobState]:
+    """How far these jobs are, without their documents."""
+    ids = [row.id for row in rows]
+    v, d, p, f = t.versions.c, t.documents.c, t.pages.c, t.fills.c
+    of_jobs = (
+        sa.select(v.job_id, v.status, sa.func.count().label("documents"), sa.func.sum(v.pages).label("pages"))
+        .join(t.documents, d.id == v.document_id)
+        .where(v.job_id.in_(ids), ~d.deleted)
+        .group_by(v.job_id, v.status)
     )
-
-
-def _progress(db: sa.Connection, job_id: str) -> tuple[int, dict[str, tuple[int, int]]]:
-    """Pages of a job's versions that have rows; per channel's key, pages taken in and pages there are."""
-    v, p, f = t.versions.c, t.pages.c, t.fills.c
     same_page = sa.and_(p.document_id == v.document_id, p.version == v.version)
-    same_fill = sa.and_(f.document_id == v.document_id, f.version == v.version)
-    pages = sa.select(sa.func.count()).select_from(t.pages).join(t.versions, same_page).where(v.job_id == job_id)
-    fills = (
-        sa.select(f.channel, sa.func.sum(f.done).label("done"), sa.func.sum(v.pages).label("total"))
-        .join(t.versions, same_fill)
-        .where(v.job_id == job_id)
-        .group_by(f.channel)
+    pages = (
+        sa.select(v.job_id, sa.func.count())
+        .select_from(t.pages)
+        .join(t.versions, same_page)
+        .where(v.job_id.in_(ids), v.status == "processing")
+        .group_by(v.job_id)
     )
-    channels = {row.channel: (int(row.done), int(row.total)) for row in db.execute(fills)}
-    return db.execute(pages).scalar_one(), channels
+    same_fill = sa.and_(f.document_id == v.document_id, f.version == v.version)
+    fills = (
+        sa.select(v.job_id, f.channel, sa.func.sum(f.done).label("done"), sa.func.sum(v.pages).label("total"))
+        .select_from(t.fills)
+        .join(t.versions, same_fill)
+        .where(v.job_id.in_(ids), v.status == "ready")
+        .group_by(v.job_id, f.channel)
+    )
+    counts: dict[str, dict[str, int]] = {job_id: {} for job_id in ids}
+    totals, read = dict.fromkeys(ids, 0), dict.fromkeys(ids, 0)
+    for row in db.execute(of_jobs):
+        counts[row.job_id][row.status] = row.documents
+        if row.status != "failed":
+            totals[row.job_id] += int(row.pages)
+        if row.status not in ("failed", *t.OUTSTANDING):
+            read[row.job_id] += int(row.pages)
+    for job_id, number in db.execute(pages):
+        read[job_id] += number
+    channels: dict[str, dict[str, Coverage]] = {job_id: {} for job_id in ids}
+    for row in db.execute(fills):
+        channels[row.job_id][row.channel] = Coverage(int(row.done), int(row.total))
+    return [
+        JobState(
+            row.id,
+            row.kind,
+            row.collection_id,
+            row.created,
+            row.cancelled,
+            counts[row.id],
+            Coverage(min(read[row.id], totals[row.id]), totals[row.id]),
+            channels[row.id],
+        )
+        for row in rows
+    ]

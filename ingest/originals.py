@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
+from folioscope.errors import ConfigError
 from ingest.folder import storage_errors
 
 PARTIAL = ".part-"
 """How files begin that are still being written."""
+
+LEFT_SECONDS = 24 * 3600.0
+"""After which nobody goes on writing a file in a shared folder."""
 
 
 class Originals(Protocol):
@@ -79,5 +85,46 @@ class Folder:
     def hashes(self) -> Iterator[str]:
         """See `Originals`."""
         for path in self.folder.glob(f"{PARTIAL}*"):
-            path.unlink(missing_ok=True)
+            if self._is_left(path):
+                path.unlink(missing_ok=True)
         yield from [path.name for path in self.folder.glob("??/*")]
+
+    def _is_left(self, path: Path) -> bool:  # noqa: ARG002
+        """Whether nobody goes on writing a half-written file: the data folder has one process."""
+        return True
+
+
+class SharedFolder(Folder):
+    """Originals in a folder that several hosts have, such as one on NFS. ``url``: ``file:///folder``.
+
+    The file ``owner`` holds the id of the catalog whose originals these are: two catalogs would remove each other's.
+    Raises `ConfigError` where it is another's.
+    """
+
+    def __init__(self, url: str, *, owner: str) -> None:
+        parts = urlsplit(url)
+        if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+            raise ConfigError(f"files_url can't be used: {url!r}.", hint="Write file:///absolute/path.")
+        super().__init__(Path(unquote(parts.path)))
+        self._claim(url, owner)
+
+    def _claim(self, url: str, owner: str) -> None:
+        mark = self.folder / "owner"
+        with storage_errors(mark):
+            try:
+                with mark.open("x") as file:
+                    file.write(owner)
+            except FileExistsError:
+                found = mark.read_text()
+                if found not in ("", owner):  # empty: of a process that was killed, or that is about to write it
+                    raise ConfigError(
+                        f"{url} holds the files of another catalog ({found}); this one is {owner}.",
+                        hint="Give each catalog a folder of its own in files_url.",
+                    ) from None
+
+    def _is_left(self, path: Path) -> bool:
+        """Other hosts write here, too."""
+        try:
+            return time.time() - path.stat().st_mtime > LEFT_SECONDS
+        except FileNotFoundError:
+            return False

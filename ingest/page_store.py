@@ -14,13 +14,14 @@ class CollectionPages:
     def __init__(self, collection_id: str, catalog: Catalog) -> None:
         self._id = collection_id
         self._catalog = catalog
-        self._seen = -1
+        self._seen: object = None
         self._refs: dict[str, DocumentRef | None] = {}
         self._coverage: dict[str, Coverage] | None = None
 
     def _fresh(self) -> None:
-        if self._seen != self._catalog.database.changes:
-            self._seen = self._catalog.database.changes
+        state = self._catalog.database.state()
+        if self._seen != state:
+            self._seen = state
             self._refs = {}
             self._coverage = None
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Metadata, Page, PageInput, PageKey, Problem, Vector
-from folioscope.errors import ChannelUnavailable, DocumentError, FolioscopeError, StorageError
-from ingest.catalog import Catalog, VersionRow
+from folioscope.errors import ChannelUnavailable, CollectionNotFound, DocumentError, FolioscopeError, StorageError
+from ingest.catalog import Catalog, Overtaken, VersionRow
 from ingest.channels import Channels
 from ingest.drawing import Drawing
 from ingest.fills import Fill
@@ -36,6 +36,8 @@ Portion = list[tuple[VersionRow, list[Page]]]
 
 BATCH_PAGES = 64
 BATCH_SECONDS = 1.0
+ELSEWHERE = 256  # documents that other processes may be at and that are looked behind for more
+ELSEWHERE_SECONDS = 0.1  # until it is looked again whether another process has done its part
 CANCELLED = Problem("cancelled", "The job was cancelled before this document was read.")
 
 
@@ -103,10 +105,11 @@ class Pipeline:
 
     @contextmanager
     def exclusive(self, document_id: str) -> Iterator[None]:
-        """Writing a document's vectors and deleting the document exclude each other."""
+        """Writing a document's vectors and deleting the document exclude each other, in other processes, too."""
         with self._locks_guard:
             lock = self._locks.setdefault(document_id, threading.Lock())
-        with lock:
+        database = self._workplace.catalog.database
+        with lock, database.lock(document_id) if database.shared else nullcontext():
             yield
 
     # --- reading ----------------------------------------------------------------------------------------------------
@@ -123,7 +126,7 @@ class Pipeline:
                 self._read(row)
             except DocumentError as error:
                 self.fail(row, Problem(error.code, str(error)))
-            except _Gone:
+            except (Overtaken, CollectionNotFound):
                 pass
         finally:
             with self._quiet:
@@ -165,7 +168,7 @@ class Pipeline:
             raise Stopped
         now = self._workplace.catalog.version(row.document_id, row.version)
         if now is None or not now.outstanding:
-            raise _Gone
+            raise Overtaken
 
     def fail(self, row: VersionRow, problem: Problem) -> None:
         """The version can't be taken in: remove what it wrote and say why."""
@@ -190,22 +193,27 @@ class Pipeline:
 
         Where its last pages are fewer than the encoder likes to see at once, the next documents' pages join them; while
         they take it less than `BATCH_SECONDS` it is handed more, so that it prepares some pages as it encodes others.
-        While some pages' vectors are written, those of the next are made.
+        While some pages' vectors are written, those of the next are made. A document is one process's at a time: where
+        another has joined this one's pages to its own, this takes the next ones until they are in.
         """
         workplace = self._workplace
         row = workplace.catalog.version(document_id, version)
-        if row is None or (channel := workplace.channels.of(row.collection_id).get(key)) is None:
-            return
-        if not workplace.channels.fills(row.collection_id, key):
-            return  # it was given up since this was enqueued
+        if row is None or not self._fills(row.collection_id, key):
+            return  # the document or the channel is gone, or the channel was given up since this was enqueued
+        channel = workplace.channels.of(row.collection_id)[key]
         try:
-            with ThreadPoolExecutor(1, thread_name_prefix="write") as writer:
+            with (
+                workplace.catalog.database.claims() as claim,
+                ThreadPoolExecutor(1, thread_name_prefix="write") as writer,
+            ):
                 count = channel.encoder.batch_size
                 portion: Portion = []
                 writing: Future[None] = writer.submit(lambda: None)
                 while not self._filled(row, key):
                     self._wait_until_quiet()
-                    portion = self._portion(row, key, count, beyond=portion)
+                    portion = self._portion(row, key, count, beyond=portion, claim=claim)
+                    if not portion and writing.done():
+                        self._stop.wait(ELSEWHERE_SECONDS)
                     started = time.monotonic()
                     points = self._points(channel, portion)
                     if time.monotonic() - started < BATCH_SECONDS:
@@ -224,17 +232,19 @@ class Pipeline:
         done = self._workplace.catalog.fills.done(row.document_id, row.version, key)
         return done is None or done >= row.pages
 
-    def _portion(self, row: VersionRow, key: str, count: int, beyond: Portion) -> Portion:
+    def _portion(self, row: VersionRow, key: str, count: int, beyond: Portion, claim: Callable[[str], bool]) -> Portion:
         """The next ``count`` pages of the version and, where it has fewer, of the next ones; each has at least one.
 
-        Those in ``beyond`` are being written and count as done.
+        Those in ``beyond`` are being written and count as done; what can't be claimed is another process's.
         """
         catalog = self._workplace.catalog
         written = {(row.document_id, row.version): pages[-1].number for row, pages in beyond}
         found: Portion = []
-        limit = count + len(beyond)
+        limit = count + len(beyond) + (ELSEWHERE if catalog.database.shared else 0)
         next_ones = catalog.fills.outstanding(collection_id=row.collection_id, channel=key, limit=limit)
         for document_id, version in dict.fromkeys([(row.document_id, row.version), *(fill[:2] for fill in next_ones)]):
+            if not claim(f"fill {document_id}.{version}.{key}"):
+                continue
             done = catalog.fills.done(document_id, version, key)
             now = catalog.version(document_id, version)
             if done is None or now is None:
@@ -296,7 +306,17 @@ class Pipeline:
         """Outstanding fills of channels that can be used here."""
         workplace = self._workplace
         found = workplace.catalog.fills.outstanding(document_id)
-        return [fill for fill in found if workplace.channels.fills(fill.collection_id, fill.channel)]
+        workplace.channels.follow()
+        usable = {
+            channel for channel in {(fill.collection_id, fill.channel) for fill in found} if self._fills(*channel)
+        }
+        return [fill for fill in found if (fill.collection_id, fill.channel) in usable]
+
+    def _fills(self, collection_id: str, key: str) -> bool:
+        try:
+            return self._workplace.channels.fills(collection_id, key)
+        except CollectionNotFound:  # removed by another process
+            return False
 
     def _wait_until_quiet(self) -> None:
         with self._quiet:
@@ -349,7 +369,3 @@ def _encoded(channel: Channel, pages: Sequence[PageInput]) -> list[tuple[PageKey
         raise ChannelUnavailable(
             f"Its encoder failed: {repr(error)[:300]}.", hint="`folioscope channels backfill` tries again."
         ) from error
-
-
-class _Gone(Exception):
-    """The version was deleted, given up or overtaken while it was read; whoever did that cleans up."""

@@ -77,6 +77,19 @@ class Recipes:
             )
             db.execute(t.fills.insert().from_select(["document_id", "version", "channel", "done"], current))
 
+    def home(self, collection_id: str, key: str) -> str | None:
+        """Where the channel's index was made: ``folder`` or ``server``; None where nobody has said."""
+        h = t.homes.c
+        with self._database.read() as db:
+            return db.execute(sa.select(h.home).where(h.collection_id == collection_id, h.key == key)).scalar()
+
+    def settle(self, collection_id: str, key: str, home: str) -> None:
+        """The channel's index lies there from now on."""
+        h = t.homes.c
+        with self._database.write() as db:
+            db.execute(t.homes.delete().where(h.collection_id == collection_id, h.key == key))
+            db.execute(t.homes.insert().values(collection_id=collection_id, key=key, home=home))
+
     def activate(self, collection_id: str, entry: ChannelEntry) -> list[str] | None:
         """If the channel has every page: search it in place of those of its name, which are forgotten.
 
@@ -137,4 +150,5 @@ def _outstanding(db: sa.Connection, collection_id: str, key: str) -> bool:
 def _forget(db: sa.Connection, collection_id: str, keys: Sequence[str]) -> None:
     in_collection = sa.select(t.documents.c.id).where(t.documents.c.collection_id == collection_id)
     db.execute(t.fills.delete().where(t.fills.c.channel.in_(keys), t.fills.c.document_id.in_(in_collection)))
-    db.execute(t.channels.delete().where(t.channels.c.collection_id == collection_id, t.channels.c.key.in_(keys)))
+    for table in (t.channels, t.homes):
+        db.execute(table.delete().where(table.c.collection_id == collection_id, table.c.key.in_(keys)))

@@ -191,6 +191,13 @@ traces = Table(
     Column("source", String(32), primary_key=True, index=True),  # the document or conversation with which it goes
 )
 
+homes = Table(  # where channels' indexes lie that several processes may write to
+    "homes",
+    metadata,
+    Column("collection_id", String(32), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("home", String(16), nullable=False),  # folder, server
+)
 identity = Table("identity", metadata, Column("id", String(32), primary_key=True))  # one row
 
 webhooks = Table(

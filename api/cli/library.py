@@ -389,6 +389,25 @@ def jobs_cancel(
             say(f"{cancelled} documents given up")
 
 
+@jobs.command("retry")
+def jobs_retry(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `folioscope jobs ls` shows it.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read a job's failed documents again, those that were given up, too."""
+    from api.cli.progress import working
+
+    with working(data_dir, quiet=quiet, go_on=GO_ON) as work:
+        with work.shown(quiet or as_json):
+            again = work.place.retry(job)
+        if as_json:
+            output.json_document({"id": job, "retried": again})
+        elif not quiet:
+            say(f"{again} documents read again")
+
+
 def _time(created: str) -> str:
     """To the minute, UTC: for tables."""
     return created[:16].replace("T", " ")

@@ -116,6 +116,9 @@ class Local:
     def cancel(self, job: str) -> int:  # noqa: D102
         return self._library.cancel(job)
 
+    def retry(self, job: str) -> int:  # noqa: D102
+        return self._library.retry(job, wait=True)
+
     def listen(self, listener: Callable[[Event], None]) -> None:  # noqa: D102
         self._library.listen(listener)
 

@@ -158,6 +158,10 @@ class Place(AbstractContextManager["Place"], Protocol):
         """Give up what it has not read; how many documents."""
         ...
 
+    def retry(self, job: str) -> int:
+        """Read what failed again, to the end; how many documents."""
+        ...
+
     # Work that goes on while a command waits for it.
 
     def listen(self, listener: Callable[[Event], None]) -> None:

@@ -219,6 +219,11 @@ class Remote:
         before = self._client.job(job).outstanding
         return before - self._client.cancel(job).outstanding
 
+    def retry(self, job: str) -> int:  # noqa: D102
+        again = self._client.job(job).failed - self._client.retry(job).failed
+        self._client.wait(job)
+        return again
+
     jobs = _missing("The list of jobs", "the server answers for single ones, GET /v1/jobs/ID")
     run_outstanding = _missing("Going on with what is outstanding", "the server does so by itself")
     rebuild = _missing("Rebuilding indexes", "it erases them, and the server is searching in them")

@@ -1,12 +1,14 @@
-"""The command that serves the library over HTTP."""
+"""The commands that stay: the library over HTTP, and a worker for its jobs."""
 
 from __future__ import annotations
 
 import ipaddress
+import logging
 import secrets
 import signal
 import socket
 import sys
+import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,14 +19,19 @@ from api.cli.options import DataDir, Quiet, open_library
 from api.cli.output import say
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from ingest import Library
+
+log = logging.getLogger(__name__)
 
 GRACE_S = 5  # for requests that are running when the server is told to stop
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the command."""
+    """Register the commands."""
     app.command()(serve)
+    app.command()(worker)
 
 
 def serve(
@@ -42,12 +49,15 @@ def serve(
     log_json: Annotated[
         bool | None, typer.Option("--log-json", help="Write the log as JSON, a line for each request, too.")
     ] = None,
+    no_jobs: Annotated[
+        bool, typer.Option("--no-jobs", help="Only take documents in; `folioscope worker` reads them (Postgres).")
+    ] = False,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
     """Serve the library over HTTP. Documents that are handed in are read in the background."""
     needs_key = not insecure and (not _is_loopback(host) or bool(allow_host))
-    with open_library(data_dir, log_json=log_json) as library:
+    with open_library(data_dir, log_json=log_json, run_jobs=False if no_jobs else None) as library:
         logs.start(as_json=library.settings.log_json)
         if needs_key:
             _demand_a_key(library, host)
@@ -64,9 +74,56 @@ def serve(
             _run(app, listening)
 
 
-def _run(app: object, listening: socket.socket) -> None:
+def worker(data_dir: DataDir = None, quiet: Quiet = False) -> None:
+    """Read documents and fill channels that any process of the same catalog hands in, until it is told to stop.
+
+    Several workers and servers share a catalog on Postgres, a Qdrant server and the originals; each has a data folder
+    of its own, for caches.
+    """
+    stopping = _until_a_signal()
+    with open_library(data_dir) as library:
+        logs.start(as_json=library.settings.log_json)
+        _demand_that_jobs_run(library)
+        if not quiet:
+            say("Folioscope works on what is handed in; Ctrl-C stops it.")
+        work_until(library, stopping)
+
+
+def work_until(library: Library, stopping: threading.Event) -> None:
+    """Work in the background until then, and take it up again where a back end had stopped it."""
+    from api.service import RESUME_S
+    from folioscope.errors import FolioscopeError
+
+    while not stopping.is_set():
+        try:
+            library.tend()
+        except FolioscopeError as error:
+            log.warning("work in the background does not go on: %s", error)
+        stopping.wait(RESUME_S)
+
+
+def _until_a_signal() -> threading.Event:
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _demand_that_jobs_run(library: Library) -> None:
+    from folioscope.errors import ConfigError
+
+    if not library.settings.run_jobs:
+        raise ConfigError("A worker runs jobs, and run_jobs is off.", hint="Unset FOLIOSCOPE_RUN_JOBS for it.")
+
+
+def _run(app: FastAPI, listening: socket.socket) -> None:
     """Until a signal; uvicorn finishes its requests first and then sends the signal on to these handlers."""
     import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.service.leave()  # else streams of a job's news would last until they are cut off
+            await super().shutdown(sockets)
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         sys.exit(0)  # through the `with` around us, which closes the library
@@ -74,14 +131,14 @@ def _run(app: object, listening: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         log_config=None,  # it all goes the way of our own log
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config).run(sockets=[listening])
 
 
 def _demand_a_key(library: Library, host: str) -> None:

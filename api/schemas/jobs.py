@@ -24,7 +24,10 @@ class JobDocumentOut(BaseModel):
 
 
 class JobProgress(BaseModel):
-    """``pages``: read of those that are known so far. ``channels``: how far each has taken them in."""
+    """``pages``: read of those that are known so far. ``channels``: how far each has taken them in.
+
+    ``eta_s``: seconds until all that is done, at the rates seen lately; null where they are unknown.
+    """
 
     id: str
     state: Literal["running", "filling", "done", "cancelled"]
@@ -33,14 +36,21 @@ class JobProgress(BaseModel):
     outstanding: int
     pages: Progress
     channels: dict[str, Progress]
+    eta_s: float | None = None
 
 
-class JobOut(JobProgress):
-    """A job with its documents."""
+class JobSummary(JobProgress):
+    """A job in a list."""
 
     object: Literal["job"] = "job"
     kind: str
+    collection: str
     created: str
+
+
+class JobOut(JobSummary):
+    """A job with its documents."""
+
     documents: list[JobDocumentOut]
 
 
@@ -57,25 +67,31 @@ def job_document(found: JobDocument) -> JobDocumentOut:
     )
 
 
-def job_out(found: JobState, filling: bool) -> JobOut:
-    """``filling``: whether a channel that can be used here has not taken all in yet."""
-    listed = [job_document(each) for each in found.documents]
-    counts = [each.status for each in listed]
-    outstanding = counts.count("queued") + counts.count("processing")
+def job_summary(found: JobState, filling: bool, eta_s: float | None) -> JobSummary:
+    """``filling``: whether a channel has not taken all in yet."""
+    counts = found.counts
+    outstanding = sum(counts.get(status, 0) for status in ("queued", "processing"))
     state: Literal["running", "filling", "done", "cancelled"] = "filling" if filling else "done"
     if outstanding:
         state = "running"
     elif found.cancelled:
         state = "cancelled"
-    return JobOut(
+    return JobSummary(
         id=found.id,
         kind=found.kind,
+        collection=found.collection_id,
         created=found.created,
         state=state,
-        ready=counts.count("ready"),
-        failed=counts.count("failed"),
+        ready=sum(counts.get(status, 0) for status in ("ready", "superseded", "gone")),
+        failed=counts.get("failed", 0),
         outstanding=outstanding,
         pages=progress(found.pages),
         channels={name: progress(share) for name, share in found.channels.items()},
-        documents=listed,
+        eta_s=eta_s if state in ("running", "filling") else 0.0,
     )
+
+
+def job_out(found: JobState, filling: bool, eta_s: float | None = None) -> JobOut:
+    """As `job_summary`, with the documents."""
+    summary = job_summary(found, filling, eta_s)
+    return JobOut(**dict(summary), documents=[job_document(each) for each in found.documents])

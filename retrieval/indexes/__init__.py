@@ -26,15 +26,16 @@ def open_index(
     vectors: Literal["qdrant", "chroma"] = "qdrant",
     datatype: Literal["float16", "int8"] = "float16",
     server: Any = None,
+    current: bool | None = None,
 ) -> PageIndex:
     """The index of this folder, made if `index_exists` says that there is none; raises as the index's class does.
 
     ``pooled``: pages have hundreds of vectors, as page images do, and are searched in stages. ``datatype``: how Qdrant
     stores multi vectors in an index that is made now. ``vectors``: see the setting; sparse ones are in Qdrant in any
     case. ``server``: a client from `retrieval.indexes.server.connect`; the index is then a collection there, named
-    after the folder and the one around it.
+    after the folder and the one around it. ``current``: see `index_exists`.
     """
-    if not index_exists(folder, server):
+    if not index_exists(folder, server, current):
         erase_index(folder, server)  # what was left where it is no longer kept would have missed what came since
     if server is not None:
         from retrieval.indexes.server import ServerIndex
@@ -50,14 +51,18 @@ def open_index(
     return EdgeIndex(folder, fingerprint, pooled=pooled, datatype=datatype)
 
 
-def index_exists(folder: Path, server: Any = None) -> bool:
-    """Whether there is an index to be opened, in the folder or, if a client is given, on its server."""
+def index_exists(folder: Path, server: Any = None, current: bool | None = None) -> bool:
+    """Whether there is an index to be opened, in the folder or, if a client is given, on its server.
+
+    ``current``: whether what is there was the last to be written to, and not one of another place since; None: as the
+    mark in the folder says, which knows of this folder alone.
+    """
     marked = (folder / MARK).exists()
     if server is None:
-        return folder.exists() and not marked
+        return folder.exists() and not marked and current is not False
     from retrieval.indexes.server import exists
 
-    return marked and exists(server, _name(folder))
+    return (marked if current is None else current) and exists(server, _name(folder))
 
 
 def erase_index(folder: Path, server: Any = None) -> None:

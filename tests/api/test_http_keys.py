@@ -31,6 +31,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/collections"): {"json": {"name": "another"}},
     ("POST", "/v1/documents"): {"files": {"file": b"%PDF-1.7"}, "params": {"collection": "secret"}},
     ("GET", "/v1/documents"): {"params": {"collection": "secret"}},
+    ("GET", "/v1/jobs"): {"params": {"collection": "secret"}},
     ("PATCH", "/v1/documents/{document}"): {"json": {"metadata": {"a": 1}}},
     ("PATCH", "/v1/collections/{collection}"): {"json": {"name": "another"}},
     ("POST", "/v1/collections/{collection}/channels"): {"json": {"name": "semantic"}},
