@@ -33,7 +33,7 @@ from api.schemas.documents import (
     words_in,
 )
 from api.schemas.duplicates import DuplicatesOut
-from api.schemas.jobs import JobDocumentOut, JobOut, JobProgress
+from api.schemas.jobs import JobDocumentOut, JobOut, JobProgress, JobSummary
 from folioscope.domain import Answer, Document, Metadata, Page, PageKey, Region, SearchResult, Turn, Where, Words
 from folioscope.errors import DocumentNotFound, ServerError, ServerUnreachable
 
@@ -268,13 +268,18 @@ class Client:
         """With its documents. Raises `NotFoundError`."""
         return JobOut.model_validate_json(self._server.get(f"/v1/jobs/{_part(job_id)}").content)
 
+    def jobs(self, collection: str | None = None) -> Iterator[JobSummary]:
+        """Newest first, without their documents, of one collection or of all."""
+        for row in self._listed("/v1/jobs", collection=collection):
+            yield JobSummary.model_validate(row)
+
+    def retry(self, job_id: str) -> JobOut:
+        """Read its failed documents again, those that were given up, too."""
+        return JobOut.model_validate_json(self._server.send("POST", f"/v1/jobs/{_part(job_id)}/retry").content)
+
     def cancel(self, job_id: str) -> JobOut:
         """Give up what it has not read yet; what is ready stays."""
         return JobOut.model_validate_json(self._server.send("POST", f"/v1/jobs/{_part(job_id)}/cancel").content)
-
-    def retry(self, job_id: str) -> JobOut:
-        """Read its failed documents again, those that were given up, too; returns at once."""
-        return JobOut.model_validate_json(self._server.send("POST", f"/v1/jobs/{_part(job_id)}/retry").content)
 
     def job_events(self, job_id: str) -> Iterator[JobEvent]:
         """A job's news until it is over, each document once, also where the connection breaks off meanwhile.

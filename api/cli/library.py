@@ -399,13 +399,16 @@ def jobs_retry(
     """Read a job's failed documents again, those that were given up, too."""
     from api.cli.progress import working
 
-    with working(data_dir, quiet=quiet, go_on=GO_ON) as work:
+    with working(data_dir, go_on=GO_ON, quiet=quiet) as work:
         with work.shown(quiet or as_json):
             again = work.place.retry(job)
+        state = next(entry for entry in work.place.jobs() if entry.id == job)
         if as_json:
-            output.json_document({"id": job, "retried": again})
+            output.json_document(
+                {"id": job, "retried": again, "failed": state.failed, "outstanding": state.outstanding}
+            )
         elif not quiet:
-            say(f"{again} documents read again")
+            say(f"{again} documents read again; of the job's: {_counts(state)}")
 
 
 def _time(created: str) -> str:

@@ -159,7 +159,7 @@ class Place(AbstractContextManager["Place"], Protocol):
         ...
 
     def retry(self, job: str) -> int:
-        """Read what failed again, to the end; how many documents."""
+        """Read its failed documents again; returns once they are read, and how many."""
         ...
 
     # Work that goes on while a command waits for it.

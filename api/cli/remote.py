@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from api.cli.places import Asker, Finder, Shelf
-from api.cli.uploads import Uploads
+from api.cli.uploads import Uploads, pauses
 from api.client import Client
 from api.schemas.documents import CollectionOut
 from folioscope.domain import Coverage, Document, Fingerprint, Metadata, Page, PageKey, SearchResult, Turn, Where, Words
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from api.schemas.channels import ChannelOut
     from generation import Event as Told
     from ingest import Event, Report
+    from ingest.catalog import Job
     from ingest.channels import ChannelStatus
     from ingest.intake import Origin
     from ingest.recipes import ChannelEntry
@@ -215,16 +217,37 @@ class Remote:
         for listener in self._listeners:
             listener(event)
 
+    def jobs(self) -> list[Job]:  # noqa: D102
+        from ingest.catalog import Job
+
+        names = {each.id: each.name for each in self._client.collections()}
+        return [
+            Job(
+                each.id,
+                each.kind,
+                names.get(each.collection, each.collection),
+                each.created,
+                each.state,
+                each.ready,
+                each.failed,
+                each.outstanding,
+            )
+            for each in self._client.jobs()
+        ]
+
+    def retry(self, job: str) -> int:  # noqa: D102
+        failed, state = self._client.job(job).failed, self._client.retry(job)
+        for pause in pauses(lambda: self._stopping):
+            if not state.outstanding:
+                break
+            time.sleep(pause)
+            state = self._client.job(job)
+        return failed
+
     def cancel(self, job: str) -> int:  # noqa: D102
         before = self._client.job(job).outstanding
         return before - self._client.cancel(job).outstanding
 
-    def retry(self, job: str) -> int:  # noqa: D102
-        again = self._client.job(job).failed - self._client.retry(job).failed
-        self._client.wait(job)
-        return again
-
-    jobs = _missing("The list of jobs", "the server answers for single ones, GET /v1/jobs/ID")
     run_outstanding = _missing("Going on with what is outstanding", "the server does so by itself")
     rebuild = _missing("Rebuilding indexes", "it erases them, and the server is searching in them")
     backfill = _missing("Filling channels", "the server does so by itself")

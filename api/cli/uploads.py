@@ -136,12 +136,18 @@ class Uploads:
 
     def _looks(self) -> Iterator[None]:
         """Ever longer apart; the last one when it is time to leave off."""
-        pause = PAUSE_S[0]
-        yield
-        while not self._stopped():
-            time.sleep(pause)
-            pause = min(2 * pause, PAUSE_S[1])
+        for pause in pauses(self._stopped):
             yield
+            time.sleep(pause)
+        yield
+
+
+def pauses(stopped: Callable[[], bool]) -> Iterator[float]:
+    """Seconds between two looks at the server, ever more, until it is time to leave off."""
+    pause = PAUSE_S[0]
+    while not stopped():
+        yield pause
+        pause = min(2 * pause, PAUSE_S[1])
 
 
 def _failed(origin: Origin, error: DocumentError) -> Outcome:
