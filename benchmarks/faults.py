@@ -96,6 +96,8 @@ def act(client: httpx2.Client, ledger: Ledger, chance: random.Random, folder: Pa
             change(client, ledger, document, kind)
         finally:
             document.busy = False
+    else:
+        return
     ledger.done[kind] += 1
 
 

@@ -21,7 +21,7 @@ from ingest import Library
 from tests.support.serving import serving
 
 pytestmark = [
-    pytest.mark.timeout(200),
+    pytest.mark.timeout(600),
     # Schemathesis chooses the bounds of multipart bodies so.
     pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
 ]
@@ -37,10 +37,10 @@ def library(tmp_path: Path) -> Iterator[Library]:
 @pytest.mark.slow
 def test_no_request_ends_in_a_fault_or_undescribed(library, tmp_path) -> None:
     with serving(library) as client:
-        found = fuzz.run(str(client.base_url), tmp_path, cases=300)
+        found = fuzz.run(str(client.base_url), tmp_path, cases=200)
     assert found["what"] == {}
-    assert found["2xx"] > 50  # much of it got somewhere
-    assert found["4xx"] > 50
+    assert found["2xx"] > 30  # much of it got somewhere
+    assert found["4xx"] > 30
     assert "5xx" not in found
 
 
