@@ -91,9 +91,14 @@ class StorageError(FolioscopeError):
 
 
 class DataFolderBusy(StorageError):
-    """Another process has the data folder open."""
+    """Another process has the data folder open. ``url``, ``secret``: of that process where it is a server."""
 
     code = "data_folder_busy"
+
+    def __init__(self, message: str, *, hint: str = "", url: str = "", secret: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.url = url
+        self.secret = secret
 
 
 class DiskFull(StorageError):
@@ -192,6 +197,18 @@ class TooManyRequests(AccessError):
     def __init__(self, message: str, *, hint: str = "", retry_after: int = 1) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class ServerError(FolioscopeError):
+    """A Folioscope server failed, or what answered in its place is none."""
+
+    code = "internal_error"
+
+
+class ServerUnreachable(ServerError):
+    """No answer came from a Folioscope server, or it broke off."""
+
+    code = "server_unreachable"
 
 
 class CollectionExists(FolioscopeError):

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
 
     data_dir: Path = Field(default_factory=default_data_dir, description="the folder where everything lives")
+    url: str = Field("", description="URL of a Folioscope server that commands go through; empty: the data folder")
+    api_key: SecretStr = Field(SecretStr(""), description="key of that server")
     database_url: str = Field("", description="SQLAlchemy URL of catalog and jobs; empty: SQLite in the data folder")
     files_url: str = Field(
         "", description="s3://bucket/prefix for the originals of documents; empty: the data folder; credentials: AWS_*"
@@ -140,6 +142,12 @@ class Settings(BaseSettings):
 
     server_requests: int = Field(
         64, ge=1, description="requests that one key, or all without a key, may have running on a server"
+    )
+
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$",
+        description="where users reach the server, for links in answers; empty: the address a request came to",
     )
 
     image_cache_mb: int = Field(1024, ge=0, description="page images kept; 0: none")

@@ -11,7 +11,21 @@ from typing import Annotated
 
 import typer
 
-from api.cli import ask, channels, exits, images, installation, keys, library, look, models, output, reading, serving
+from api.cli import (
+    ask,
+    channels,
+    exits,
+    images,
+    installation,
+    keys,
+    library,
+    look,
+    mcp,
+    models,
+    output,
+    reading,
+    serving,
+)
 
 app = typer.Typer(
     name="folioscope",
@@ -30,6 +44,7 @@ reading.add_to(app)
 look.add_to(app)
 serving.add_to(app)
 keys.add_to(app)
+mcp.add_to(app)
 
 
 def _print_version(asked: bool) -> None:

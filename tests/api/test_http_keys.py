@@ -36,6 +36,15 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/chat/completions"): {
         "json": {"model": "docs/secret", "messages": [{"role": "user", "content": "heron?"}]}
     },
+    ("POST", "/mcp"): {
+        "json": {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "search_pages", "arguments": {"query": "heron", "collection": "secret"}},
+        },
+        "headers": {"accept": "application/json, text/event-stream"},
+    },
     ("POST", "/v1/ask"): {"json": {"question": "heron?", "collection": "secret"}},
 }
 
@@ -95,7 +104,9 @@ def routes(client: httpx2.Client) -> list[tuple[str, str]]:
 
 
 def ask(client: httpx2.Client, method: str, path: str, filled: dict[str, str], **more: Any) -> httpx2.Response:
-    return client.request(method, path.format(**filled), **BODIES.get((method, path), {}), **more)
+    given = BODIES.get((method, path), {})
+    headers = {**given.get("headers", {}), **more.pop("headers", {})}
+    return client.request(method, path.format(**filled), **{**given, **more, "headers": headers})
 
 
 def test_every_route_stands_in_the_description(client) -> None:
@@ -135,6 +146,8 @@ def test_what_a_key_was_not_granted_does_not_exist_for_it(client, library, keys,
         assert "secret" not in said
         if path in ("/v1/collections", "/v1/models"):
             assert answer.status_code == (403 if method == "POST" else 200)
+        elif path == "/mcp":  # there errors are results
+            assert "There is no collection" in answer.text
         else:
             assert answer.status_code == 404, (method, path, answer.text)
     assert [each["name"] for each in client.get("/v1/collections", headers=foreign).json()["data"]] == ["mine"]
