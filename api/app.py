@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from api import problems
 from api.guard import Guard
-from api.routes import collections, completions, documents, jobs, mcp, pages, questions, system
+from api.routes import collections, completions, documents, jobs, links, mcp, pages, questions, system
 from api.security import Crowd
 from api.service import Service
 from folioscope import __version__
@@ -24,6 +24,7 @@ ROUTERS = (
     questions.router,
     completions.router,
     mcp.router,
+    links.router,
     system.router,
 )
 

@@ -11,7 +11,7 @@ import base64
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, NamedTuple
 
 from mcp.server.context import ServerRequestContext
@@ -108,7 +108,7 @@ class ListDocuments(InCollection):
 class Offer(NamedTuple):
     """A tool: its function, which may block where it is no coroutine function, what that takes and what it returns."""
 
-    run: Callable[[Access, Any], CallToolResult] | Callable[[Access, Any], Awaitable[CallToolResult]]
+    run: Callable[[Access, Any], Any]
     takes: type[BaseModel]
     returns: type[BaseModel]
 
@@ -167,8 +167,9 @@ async def _call(about: ServerRequestContext[Access | None, Any], asked: CallTool
 
 async def _run(offer: Offer, access: Access, given: BaseModel) -> CallToolResult:
     if asyncio.iscoroutinefunction(offer.run):
-        return await offer.run(access, given)  # type: ignore[no-any-return]
-    return await run_in_threadpool(offer.run, access, given)  # type: ignore[arg-type]
+        done: CallToolResult = await offer.run(access, given)
+        return done
+    return await run_in_threadpool(offer.run, access, given)
 
 
 def _access(about: ServerRequestContext[Access | None, Any]) -> Access:

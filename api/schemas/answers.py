@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Box, Given, Metadata, Progress, image_url, notes, progress
+from api.schemas.common import Box, Given, Metadata, Progress, image_url, notes, progress, view_url
 from folioscope import domain
 from folioscope.settings import ChannelName
 from generation import to_json
@@ -95,6 +95,7 @@ class CitationOut(BaseModel):
     boxes: list[Box]
     union_box: Box | None
     image_url: str
+    view_url: str
 
 
 class SegmentOut(BaseModel):
@@ -173,7 +174,7 @@ def search_out(result: domain.SearchResult) -> SearchOut:
 
 
 def citation_out(found: domain.Citation) -> CitationOut:
-    """With the address of the page's image."""
+    """With the addresses of the page's image and of the place where people look at it."""
     return CitationOut(
         index=found.index,
         document=DocumentName(id=found.document.id, filename=found.document.filename),
@@ -185,6 +186,7 @@ def citation_out(found: domain.Citation) -> CitationOut:
         boxes=list(found.boxes),
         union_box=found.union_box,
         image_url=image_url(found.key),
+        view_url=view_url(found),
     )
 
 

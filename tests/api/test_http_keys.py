@@ -94,7 +94,13 @@ def filled(client: httpx2.Client, keys: Keys, tmp_path_factory: pytest.TempPathF
     made = upload(client, path, "secret").json()
     finished(client, made["job"])
     del client.headers["authorization"]
-    return {"document": made["document"]["id"], "job": made["job"], "collection": "secret", "number": "1"}
+    return {
+        "document": made["document"]["id"],
+        "job": made["job"],
+        "collection": "secret",
+        "number": "1",
+        "model": "docs",
+    }
 
 
 def routes(client: httpx2.Client) -> list[tuple[str, str]]:
@@ -144,7 +150,7 @@ def test_what_a_key_was_not_granted_does_not_exist_for_it(client, library, keys,
         said = answer.text.replace("'secret'", "").replace("/secret", "")  # back to who asked by that name
         assert "heron" not in said
         assert "secret" not in said
-        if path in ("/v1/collections", "/v1/models"):
+        if path in ("/v1/collections", "/v1/models", "/v1/models/{model}"):
             assert answer.status_code == (403 if method == "POST" else 200)
         elif path == "/mcp":  # there errors are results
             assert "There is no collection" in answer.text
