@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from api import problems
 from api.guard import Guard
-from api.routes import collections, completions, documents, jobs, links, mcp, pages, questions, system
+from api.routes import collections, completions, documents, jobs, links, mcp, pages, questions, reference, system
 from api.security import Crowd
 from api.service import Service
 from folioscope import __version__
@@ -25,6 +25,7 @@ ROUTERS = (
     completions.router,
     mcp.router,
     links.router,
+    reference.router,
     system.router,
 )
 
@@ -44,7 +45,7 @@ def create_app(library: Library, *, needs_key: bool = False, hosts: Collection[s
         stopping.set()
         await running
 
-    # No /docs: its page fetches script from elsewhere.
+    # FastAPI's own /docs fetches script from elsewhere.
     app = FastAPI(title="Folioscope", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
     app.state.crowd = Crowd(library.settings.server_requests)

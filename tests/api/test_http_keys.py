@@ -25,7 +25,7 @@ from folioscope.settings import load_settings
 from ingest import Library
 from tests.support.serving import finished, serving, upload
 
-PUBLIC = {"/healthz", "/readyz", "/version", "/openapi.json"}
+PUBLIC = {"/docs", "/healthz", "/readyz", "/version", "/openapi.json"}
 PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/collections"): {"json": {"name": "another"}},

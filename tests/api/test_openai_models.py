@@ -92,11 +92,8 @@ def test_links_begin_with_the_public_url(client) -> None:
 
 
 def test_a_follow_up_is_searched_as_what_it_means(client, vendors) -> None:
-    before = [
-        ("system", "Talk like a pirate."),
-        ("user", "Tell me of Skerrow Ferries."),
-        ("assistant", "A ferry company [1]."),
-    ]
+    said = f"A ferry company. [1]({PUBLIC}/d/doc_1#page=2&cite=a%20company) Founded in 1972. [2](/d/doc_1#page=3)"
+    before = [("system", "Talk like a pirate."), ("user", "Tell me of Skerrow Ferries."), ("assistant", said)]
     vendors.reply = lambda asked: DRAFT if "Write the question so" not in asked.system else "Skerrow dividend 2025?"
     found = ask(client, *before)
     rewriting, answering = vendors.asked
