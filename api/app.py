@@ -10,9 +10,28 @@ from fastapi import FastAPI
 
 from api import problems
 from api.guard import Guard
-from api.routes import collections, completions, documents, jobs, links, mcp, pages, questions, reference, system
+from api.routes import (
+    channels,
+    collections,
+    completions,
+    conversations,
+    documents,
+    extract,
+    feedback,
+    jobs,
+    keys,
+    links,
+    mcp,
+    pages,
+    questions,
+    reference,
+    status,
+    system,
+    webhooks,
+)
 from api.security import Crowd
 from api.service import Service
+from api.webhooks import Caller
 from folioscope import __version__
 from ingest import Library
 
@@ -22,10 +41,17 @@ ROUTERS = (
     pages.router,
     jobs.router,
     questions.router,
+    conversations.router,
+    feedback.router,
+    extract.router,
     completions.router,
     mcp.router,
     links.router,
     reference.router,
+    channels.router,
+    keys.router,
+    status.router,
+    webhooks.router,
     system.router,
 )
 
@@ -40,10 +66,12 @@ def create_app(library: Library, *, needs_key: bool = False, hosts: Collection[s
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stopping = asyncio.Event()
-        running = asyncio.create_task(service.run(stopping))
+        hooks = Caller(library, service.hooks_network)
+        running = [asyncio.create_task(service.run(stopping)), asyncio.create_task(asyncio.to_thread(hooks.run))]
         yield
         stopping.set()
-        await running
+        hooks.stop()
+        await asyncio.gather(*running)
 
     # FastAPI's own /docs fetches script from elsewhere.
     app = FastAPI(title="Folioscope", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)

@@ -26,6 +26,9 @@ IMAGE_BYTES = 16 << 20
 FORM_BYTES = 1 << 20
 """What an upload may have around its file."""
 
+UPLOADS = ("/v1/documents", "/v1/search/image")
+"""Where a request may bring a file."""
+
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -92,7 +95,7 @@ class Guard:
             await refuse(500, "internal_error", "The server failed; its log says why.")
 
     def _limit(self, scope: Scope) -> int:
-        if scope["method"] == "POST" and scope["path"] == "/v1/documents":
+        if scope["method"] == "POST" and scope["path"] in UPLOADS:
             return self._upload_bytes + FORM_BYTES
         return IMAGE_BYTES if scope["path"] == "/v1/chat/completions" else JSON_BYTES
 

@@ -19,10 +19,16 @@ STATUS: dict[type[errors.FolioscopeError], int] = {
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.TooManyRequests: 429,
+    errors.KeyReused: 422,
+    errors.StillRunning: 409,
+    errors.Changed: 412,
     errors.CollectionExists: 409,
+    errors.ChannelRefused: 409,
     errors.FingerprintMismatch: 409,
     errors.StorageError: 503,
     errors.ChannelUnavailable: 503,
+    errors.VisionModelNeeded: 422,
+    errors.ExtraMissing: 422,
     errors.ModelUnavailable: 503,
     errors.ModelBusy: 503,
     errors.ModelTimeout: 504,
@@ -38,6 +44,8 @@ PLAIN: dict[type[errors.FolioscopeError], str] = {
     errors.FingerprintMismatch: "An index was made with another encoder; whoever runs the server can rebuild it.",
     errors.StorageError: "A part of the server that keeps data can't be used at the moment.",
     errors.ChannelUnavailable: "A channel that this needs can't be used on this server.",
+    errors.VisionModelNeeded: "This needs a vision-language model; the server's model reads words alone.",
+    errors.ExtraMissing: "The server lacks a package that this needs: pip install 'folioscope[extract]'.",
     errors.ModelUnavailable: "The answering model is not available on this server.",
     errors.ModelBusy: "The answering model is overloaded.",
     errors.ModelTimeout: "The answering model did not answer in time.",
@@ -109,6 +117,8 @@ def headers_of(error: errors.FolioscopeError) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, errors.TooManyRequests):
         return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, errors.StillRunning):
+        return {"Retry-After": "1"}
     if isinstance(error, errors.ModelBusy) and error.retry_after:
         return {"Retry-After": str(max(1, round(error.retry_after)))}
     return {"Retry-After": str(RETRY_S)} if status_of(error) == 503 else {}

@@ -12,6 +12,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.conversations import Conversation, Conversations
+from api.feedback import Answered, Answers
 from api.keys import LEVEL, Key, Keys, Scope
 from api.service import Service
 from folioscope.domain import Document
@@ -32,15 +34,23 @@ MISSING = "Send it as `Authorization: Bearer <key>`."
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What one request may see. ``grants``: ids of collections; None: all. Every method may block."""
+    """What one request may see. ``grants``: ids of collections; None: all. ``owner``: id of its key, to which its
+    conversations and answers belong; empty without one. Every method may block.
+    """
 
     service: Service
     grants: frozenset[str] | None
+    owner: str = ""
 
     @property
     def library(self) -> Library:
         """The opened data folder."""
         return self.service.library
+
+    def demand_all(self) -> None:
+        """Raises `Forbidden` for a key that is limited to some collections: this is about more than those."""
+        if self.grants is not None:
+            raise Forbidden("This needs a key that is not limited to some collections.")
 
     def collections(self) -> list[Collection]:
         """Those that may be seen, by name."""
@@ -67,6 +77,20 @@ class Access:
         found = job(self.library.catalog, job_id)
         if not self._sees(found.collection_id):
             raise NotFoundError(f"There is no job {job_id!r}.")
+        return found
+
+    def conversation(self, conversation_id: str) -> Conversation:
+        """By id. Raises `NotFoundError`, also for that of another key."""
+        found = Conversations(self.library.catalog.database).find(conversation_id)
+        if found is None or found.owner != self.owner or not self._sees(found.collection_id):
+            raise NotFoundError(f"There is no conversation {conversation_id!r}.")
+        return found
+
+    def answer(self, answer_id: str) -> Answered:
+        """By id. Raises `NotFoundError`, also for that of another key, and one that is no longer known."""
+        found = Answers(self.library.catalog.database).find(answer_id)
+        if found is None or found.owner != self.owner or not self._sees(found.collection_id):
+            raise NotFoundError(f"There is no answer {answer_id!r}, or not any more.")
         return found
 
     def _sees(self, collection_id: str) -> bool:
@@ -111,7 +135,7 @@ def scope(wanted: Scope) -> Callable[[Request], Iterator[Access]]:
         crowd: Crowd = request.app.state.crowd
         crowd.enter(who)
         try:
-            yield Access(service, key.collections if key else None)
+            yield Access(service, key.collections if key else None, key.id if key else "")
         finally:
             crowd.leave(who)
 
@@ -132,3 +156,12 @@ def _key(request: Request, service: Service) -> Key | None:
 Reader = Annotated[Access, Depends(scope("read"))]
 Writer = Annotated[Access, Depends(scope("write"))]
 Admin = Annotated[Access, Depends(scope("admin"))]
+
+
+def _whole(access: Admin) -> Access:
+    access.demand_all()
+    return access
+
+
+Owner = Annotated[Access, Depends(_whole)]
+"""For what concerns the whole server: a key of the scope admin that is not limited to some collections."""

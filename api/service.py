@@ -8,22 +8,33 @@ import logging
 import threading
 from collections.abc import Iterator
 
+from anyio import CapacityLimiter
+
 from api.answering import open_answer_model
-from folioscope.errors import FolioscopeError
-from folioscope.ports import AnswerModel
+from api.fetch import PUBLIC, Network
+from folioscope.errors import FolioscopeError, VisionModelNeeded
+from folioscope.ports import AnswerModel, VisionModel
 from ingest import Event, Library
 
+FETCHES = 4  # files fetched from URLs at a time: who sends slowly keeps a thread
+READERS = 8  # of whole documents at a time; others wait
 RESUME_S = 15.0  # between two looks whether work stopped and can go on
 
 log = logging.getLogger(__name__)
 
 
 class Service:
-    """``needs_key``: whether a request without a key is refused."""
+    """``needs_key``: whether a request without a key is refused. ``network``: how URLs are fetched. ``readers``: lets
+    so many read whole documents.
+    """
 
-    def __init__(self, library: Library, *, needs_key: bool) -> None:
+    def __init__(self, library: Library, *, needs_key: bool, network: Network = PUBLIC) -> None:
+        self.network = network
+        self.hooks_network = Network(private=library.settings.webhooks_private)
         self.library = library
         self.needs_key = needs_key
+        self.readers = CapacityLimiter(READERS)
+        self.fetching = asyncio.Semaphore(FETCHES)
         self._model: AnswerModel | None = None
         self._opening = threading.Lock()
         self._waiting: set[asyncio.Event] = set()
@@ -34,6 +45,16 @@ class Service:
             if self._model is None:
                 self._model = open_answer_model(self.library)
             return self._model
+
+    def reading_model(self) -> VisionModel:
+        """The vision-language model by which the answering model sees. Raises `VisionModelNeeded`, too."""
+        from generation import Cached, Reader
+
+        model = self.model()
+        reader = model.reader if isinstance(model, Cached) else model
+        if not isinstance(reader, Reader):
+            raise VisionModelNeeded(f"This needs a vision-language model, and {model.name!r} is none.")
+        return reader.model
 
     @contextlib.contextmanager
     def news(self) -> Iterator[asyncio.Event]:

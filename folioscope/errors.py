@@ -23,9 +23,11 @@
         Forbidden            forbidden               the key's scope does not reach so far
         TooManyRequests      rate_limited            more requests at a time than one key may have
       CollectionExists       collection_exists       one of that name is there
+      ChannelRefused         channel_refused         a channel can't be added, switched, filled or removed so
       DocumentError          document_failed         one document can't be taken in; the others can
         UnsupportedType      unsupported_media_type
         Unreadable           document_unreadable     the operating system does not give its bytes
+        Unfetchable          url_unfetchable         a URL may not be asked, or its server did not give the file
         EmptyFile            document_empty
         Encrypted            document_encrypted      a password is needed, or the given one is wrong
         Corrupt              document_corrupt
@@ -125,6 +127,18 @@ class ModelUnavailable(FolioscopeError):
     code = "model_unavailable"
 
 
+class VisionModelNeeded(ModelUnavailable):
+    """The configured model reads words alone, and this needs one that sees pages."""
+
+    code = "vision_model_needed"
+
+
+class ExtraMissing(ModelUnavailable):
+    """A package that comes with an extra is not installed."""
+
+    code = "extra_missing"
+
+
 class ModelError(FolioscopeError):
     """A model's server failed or answered with nonsense."""
 
@@ -211,10 +225,40 @@ class ServerUnreachable(ServerError):
     code = "server_unreachable"
 
 
+class ReplayError(FolioscopeError):
+    """A request can't be carried out under its Idempotency-Key."""
+
+    code = "idempotency_key_failed"
+
+
+class KeyReused(ReplayError):
+    """Another request was sent with this Idempotency-Key before."""
+
+    code = "idempotency_key_reused"
+
+
+class StillRunning(ReplayError):
+    """A request with this Idempotency-Key is being carried out."""
+
+    code = "idempotency_in_flight"
+
+
+class Changed(FolioscopeError):
+    """What was to be changed is no longer as it was when it was looked at."""
+
+    code = "precondition_failed"
+
+
 class CollectionExists(FolioscopeError):
     """A collection of that name is there already."""
 
     code = "collection_exists"
+
+
+class ChannelRefused(FolioscopeError):
+    """A collection's channels can't be changed in this way; said to who asked over HTTP."""
+
+    code = "channel_refused"
 
 
 class DocumentError(FolioscopeError):
@@ -233,6 +277,12 @@ class Unreadable(DocumentError):
     """The operating system does not give the file's bytes."""
 
     code = "document_unreadable"
+
+
+class Unfetchable(DocumentError):
+    """A URL may not be asked, or its server did not give what it names."""
+
+    code = "url_unfetchable"
 
 
 class EmptyFile(DocumentError):

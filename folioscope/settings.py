@@ -149,6 +149,15 @@ class Settings(BaseSettings):
         pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$",
         description="where users reach the server, for links in answers; empty: the address a request came to",
     )
+    answers_kept: int = Field(
+        10_000, ge=0, description="answers that a server knows by their ids for feedback: question, pages, no text"
+    )
+    fetch_urls: bool = Field(
+        False, description="whether a server fetches documents from URLs on the public internet that requests name"
+    )
+    webhooks_private: bool = Field(
+        False, description="whether a server calls webhooks on addresses that are not public, such as its own network's"
+    )
 
     image_cache_mb: int = Field(1024, ge=0, description="page images kept; 0: none")
 

@@ -41,8 +41,13 @@ def bounded(history: Sequence[Turn]) -> tuple[Turn, ...]:
 
 def extended(history: Sequence[Turn], answer: Answer) -> tuple[Turn, ...]:
     """The conversation with this answer."""
-    said = answer.text if answer.status in ("answered", "partial") else "The pages don't say."
-    return bounded([*history, Turn("user", answer.query or answer.question), Turn("assistant", said)])
+    return bounded([*history, *turns(answer.query or answer.question, answer.status, answer.text)])
+
+
+def turns(asked: str, status: str, said: str) -> tuple[Turn, Turn]:
+    """A question, as it was understood, and its answer."""
+    told = said if status in ("answered", "partial") else "The pages don't say."
+    return Turn("user", asked), Turn("assistant", told)
 
 
 async def standing(question: str, history: Sequence[Turn], model: VisionModel) -> str:

@@ -57,7 +57,7 @@ async def extract_async(
 ) -> Extraction:
     """What ``schema``, a JSON Schema or a pydantic model, asks for, out of all ``pages`` of a document.
 
-    Raises `ConfigError` for a schema that is none, `ModelUnavailable` where the extra ``extract`` is not installed,
+    Raises `ConfigError` for a schema that is none, `ExtraMissing` where the extra ``extract`` is not installed,
     `QueryError` without pages, and what the model raises.
     """
     wanted = schema.model_json_schema() if isinstance(schema, type) else schema

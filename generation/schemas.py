@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from folioscope.errors import ConfigError, ModelUnavailable
+from folioscope.errors import ConfigError, ExtraMissing
 
 EXTRA = "pip install 'folioscope[extract]'"
 EXAMPLE = 'Write for example {"type": "object", "properties": {"total": {"type": "number"}}}.'
@@ -16,6 +17,15 @@ _ONLY_OF_THE_WHOLE = {"required", "dependentRequired", "minItems", "minPropertie
 _MAPS_OF_SCHEMAS = {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
 _VALUES = {"const", "enum", "default", "examples"}
 _SHARED = ("$defs", "definitions")
+_SLOW = {
+    "pattern", "patternProperties", "unevaluatedProperties", "unevaluatedItems",
+    "$dynamicRef", "$recursiveRef",
+}  # fmt: skip
+_BASES = {"$id", "id"}  # below the root they change where references lead
+
+MOST_PARTS = 1000
+DEEPEST = 50
+"""Of a stranger's schema."""
 
 
 def read_schema(path: Path) -> Mapping[str, Any]:
@@ -34,7 +44,7 @@ def validator(schema: object) -> Callable[[Any], list[str]]:
     """What says of a value where it does not conform to ``schema``, in sentences; none: it does.
 
     By the draft that ``$schema`` names, else 2020-12. References lead into the schema itself; nothing is fetched.
-    Raises `ConfigError` for what is no schema, `ModelUnavailable` where the library that checks is not installed.
+    Raises `ConfigError` for what is no schema, `ExtraMissing` where the library that checks is not installed.
     """
     try:
         from jsonschema import Draft202012Validator, SchemaError
@@ -43,7 +53,7 @@ def validator(schema: object) -> Callable[[Any], list[str]]:
         from referencing.exceptions import Unresolvable
         from referencing.jsonschema import DRAFT202012
     except ImportError as error:
-        raise ModelUnavailable(f"Checking against a schema needs jsonschema ({error}).", hint=EXTRA) from None
+        raise ExtraMissing(f"Checking against a schema needs jsonschema ({error}).", hint=EXTRA) from None
 
     if not isinstance(schema, Mapping):
         raise ConfigError(f"The schema is no JSON object but {type(schema).__name__}.", hint=EXAMPLE)
@@ -74,6 +84,54 @@ def validator(schema: object) -> Callable[[Any], list[str]]:
 
     problems(None)  # a schema that leads nowhere is said before a model is paid
     return problems
+
+
+def bounded(schema: Mapping[str, Any]) -> None:
+    """Refuse what can keep the checker busy for ages, before a stranger's schema is used at all: patterns, references
+    that go round, `MOST_PARTS` parts and more with every reference followed. Raises `ConfigError`.
+    """
+    known: dict[str, int] = {}
+
+    def size(node: Any, within: tuple[str, ...], depth: int) -> int:
+        """Parts of ``node``. ``within``: the references that are being followed."""
+        if depth > DEEPEST:
+            raise ConfigError(f"The schema is nested more than {DEEPEST} times.", hint=EXAMPLE)
+        if isinstance(node, list):
+            return sum(size(each, within, depth + 1) for each in node)
+        if not isinstance(node, Mapping):
+            return 0
+        if slow := set(node) & (_SLOW if node is schema else {*_SLOW, *_BASES}):
+            raise ConfigError(f"A schema with {min(slow)!r} is not taken from strangers.", hint=EXAMPLE)
+        parts = 1
+        for key, value in node.items():
+            if key == "$ref":
+                parts += referred(str(value), within, depth)
+            elif key in _MAPS_OF_SCHEMAS and isinstance(value, Mapping):
+                parts += sum(size(each, within, depth + 1) for each in value.values())
+            elif key not in _VALUES:
+                parts += size(value, within, depth + 1)
+        return parts
+
+    def referred(reference: str, within: tuple[str, ...], depth: int) -> int:
+        if reference in within or not reference.startswith("#/"):
+            raise ConfigError(f"The reference {reference!r} goes round, or is no JSON Pointer into the schema.")
+        if reference not in known:
+            known[reference] = min(MOST_PARTS, size(_pointed(reference, schema), (*within, reference), depth + 1))
+        return known[reference]
+
+    if size(schema, (), 0) >= MOST_PARTS:
+        raise ConfigError(f"The schema has {MOST_PARTS} parts or more, with its references followed.", hint=EXAMPLE)
+
+
+def _pointed(reference: str, root: Any) -> Any:
+    """What a JSON Pointer leads to; None where it leads nowhere, which `validator` says."""
+    for step in unquote(reference).split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(root, list) and key.isdecimal() and int(key) < len(root):
+            root = root[int(key)]
+        else:
+            root = root.get(key) if isinstance(root, Mapping) else None
+    return root
 
 
 def partly(schema: Any) -> Any:

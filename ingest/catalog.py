@@ -17,6 +17,7 @@ from sqlalchemy import exc
 from folioscope.domain import Document, DocumentRef, Metadata, Page, PageKey, Problem, Words
 from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
 from ingest import schema as t
+from ingest import traces
 from ingest.database import Database, new_id, now
 from ingest.fills import Fills
 from ingest.recipes import IMMEDIATE, ChannelEntry, Recipes, lock
@@ -134,6 +135,7 @@ class Catalog:
     def remove_collection(self, collection_id: str) -> None:
         """Forget a collection whose documents are purged."""
         with self.database.write() as db:
+            traces.erase_collection(db, collection_id)
             db.execute(t.documents.delete().where(t.documents.c.collection_id == collection_id))
             db.execute(t.jobs.delete().where(t.jobs.c.collection_id == collection_id))
             db.execute(t.channels.delete().where(t.channels.c.collection_id == collection_id))
@@ -360,9 +362,12 @@ class Catalog:
         return [(row[0], row[1], None) for row in gone] + [(row[0], row[1], row[2]) for row in old]
 
     def delete(self, document_id: str) -> None:
-        """From this moment on the document is found by nothing; `purge` removes what it left."""
+        """From this moment on the document is found by nothing, and what was told from it is gone; `purge` removes what
+        else it left.
+        """
         with self.database.write() as db:
             db.execute(t.documents.update().where(t.documents.c.id == document_id).values(deleted=True))
+            traces.erase(db, document_id)
 
     def originals(self) -> set[str]:
         """The hashes of all originals that a version refers to."""

@@ -46,6 +46,8 @@ class Database:
         # Unpooled: a lock's holder needs a second connection, which waiting for locks must not use up.
         self._lockers = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         self._guard = threading.Lock()
+        self._held: set[str] = set()
+        self._holding = threading.Lock()
         self.changes = 0
         try:
             self._migrate()
@@ -59,6 +61,11 @@ class Database:
         if not current:
             with self.write() as db:
                 migrate(db)
+
+    @property
+    def kind(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._engine.dialect.name
 
     def identity(self) -> str:
         """The catalog's own id: ``cat_`` and 80 random bits, for as long as it exists."""
@@ -102,6 +109,30 @@ class Database:
             raise _storage_error(error, self._file) from error
         try:
             yield
+        finally:
+            connection.close()
+
+    @contextmanager
+    def attempt(self, name: str) -> Iterator[bool]:
+        """As `lock`, without waiting: whether the name was free, and is held now. Any thread may end it."""
+        if self._engine.dialect.name == "sqlite":
+            with self._holding:
+                free = name not in self._held
+                self._held.add(name)
+            try:
+                yield free
+            finally:
+                if free:
+                    self._held.discard(name)
+            return
+        try:
+            connection = self._lockers.connect()
+            key = sa.func.hashtextextended(name, 0)
+            free = bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar())
+        except exc.DBAPIError as error:
+            raise _storage_error(error, self._file) from error
+        try:
+            yield free
         finally:
             connection.close()
 

@@ -121,7 +121,7 @@ class Intake:
             self._read(entry.document_id, entry.version)
         return entry
 
-    def outcome(self, path: Path, entry: Registered) -> Outcome:
+    def outcome(self, origin: Origin, entry: Registered) -> Outcome:
         """What became of it by now."""
         row = self._catalog.version(entry.document_id, entry.version)
         problem = row.problem if row else CANCELLED
@@ -135,8 +135,8 @@ class Intake:
         elif entry.duplicate:
             status = "duplicate"
         return Outcome(
-            filename=name(path),
-            source=str(path),
+            filename=origin.filename,
+            source=origin.source,
             status=status,
             document_id=entry.document_id,
             version=entry.version,

@@ -187,10 +187,11 @@ class Library:
         """
         return self._changes.remove(self.collection(collection).id, name)
 
-    def backfill(self, collection: str | None = None, name: str | None = None) -> None:
+    def backfill(self, collection: str | None = None, name: str | None = None, *, wait: bool = True) -> None:
         """Go on until the collection's channels, or one of them, have every page that they can have here.
 
-        Channels that could not be used are tried again. Returns early when `stop` was called. Raises `NotFoundError`.
+        Channels that could not be used are tried again. Returns early when `stop` was called, and at once, with work
+        going on, without ``wait``. Raises `NotFoundError`.
         """
         target = self.collection(collection)
         keys = {entry.key for entry in (named_entries(target, name) if name else target.channels)}
@@ -198,6 +199,8 @@ class Library:
         self.channels.retry(target.id)
         jobs = self._start_jobs()
         jobs.reconcile()
+        if not wait:
+            return
         jobs.wait(
             lambda: (
                 not any(
@@ -222,11 +225,13 @@ class Library:
         password: str | None = None,
         metadata: Metadata | None = None,
         wait: bool = False,
+        origins: Mapping[Path, Origin] | None = None,
     ) -> Report:
         """Take files and folders in; returns when every document is ready or failed (``wait``: when the slower
         channels have them too), or when `stop` was called.
 
-        ``channels``: of the collection if it is made now. Raises `ConfigError` where it is there and has others,
+        ``channels``: of the collection if it is made now. ``origins``: of files that only pass through their paths.
+        Raises `ConfigError` where it is there and has others,
         `NotFoundError` when a path does not exist, and the back end's error when one gives up; what was
         acknowledged stays outstanding and goes on with the next job or `run_outstanding`.
         """
@@ -239,13 +244,15 @@ class Library:
             )
         job = self.catalog.create_job("ingest", target.id)
         jobs = self._start_jobs()
-        registered = [
-            (path, self._intake.take(path, target, job, password=password, metadata=metadata))
+        given = origins or {}
+        shown = [given.get(path) or Origin(name(path), str(path)) for path in found.files]
+        taken = [
+            self._intake.take(path, target, job, password=password, metadata=metadata, origin=given.get(path))
             for path in found.files
             if not self.pipeline.stopping
         ]
-        outcomes = self._wait(jobs, registered, wait)
-        left = [Outcome(name(path), str(path), "queued") for path in found.files[len(registered) :]]
+        outcomes = self._wait(jobs, list(zip(shown, taken, strict=False)), wait)
+        left = [Outcome(*origin, "queued") for origin in shown[len(taken) :]]
         return Report(job, (*outcomes, *left), found.skipped)
 
     def submit(
@@ -265,7 +272,7 @@ class Library:
         job = self.catalog.create_job("ingest", target.id)
         return job, self._intake.take(path, target, job, password=password, metadata=metadata, origin=origin)
 
-    def _wait(self, jobs: Jobs, registered: Sequence[tuple[Path, Registered]], channels: bool) -> tuple[Outcome, ...]:
+    def _wait(self, jobs: Jobs, registered: Sequence[tuple[Origin, Registered]], channels: bool) -> tuple[Outcome, ...]:
         """Until each of the versions is read (also one that an earlier job had left), or `stop` was called."""
         versions = {(entry.document_id, entry.version) for _, entry in registered}
         jobs.wait(lambda: not versions.intersection(self.catalog.outstanding_versions()))
@@ -283,19 +290,29 @@ class Library:
     ) -> Report:
         """Read documents again from their stored originals, as new versions that replace the old ones in one switch."""
         target = self.collection(collection)
-        documents = [self.catalog.document(target, name) for name in names]
-        for document in documents:
-            if not document.sha256 or not self.files.originals.has(document.sha256):
-                raise DocumentNotFound(
-                    f"The original of {document.filename} is not stored (it could not be read).",
-                    hint=f"Ingest the file again: `folioscope ingest {document.source}`.",
-                )
+        documents = [self._stored(self.catalog.document(target, name)) for name in names]
         job = self.catalog.create_job("reingest", target.id)
         jobs = self._start_jobs()
         registered = [
-            (Path(document.source), self._intake.again(document, target, job, password)) for document in documents
+            (Origin(document.filename, document.source), self._intake.again(document, target, job, password))
+            for document in documents
         ]
         return Report(job, self._wait(jobs, registered, wait))
+
+    def resubmit(self, document: Document, password: str | None = None) -> tuple[str, Registered]:
+        """As `reingest` of one document, without waiting: the job and what was registered."""
+        target = self.collection(document.collection)
+        self._stored(document)
+        job = self.catalog.create_job("reingest", target.id)
+        return job, self._intake.again(document, target, job, password)
+
+    def _stored(self, document: Document) -> Document:
+        if not document.sha256 or not self.files.originals.has(document.sha256):
+            raise DocumentNotFound(
+                f"The original of {document.filename} is not stored (it could not be read).",
+                hint=f"Ingest the file again: `folioscope ingest {document.source}`.",
+            )
+        return document
 
     def run_outstanding(self) -> None:
         """Go on with whatever earlier calls left, channels included, and return when nothing is left."""
@@ -387,20 +404,23 @@ class Library:
 
         return self.files.image(row.sha256, key.number, long_edge, draw)
 
-    def read_image(self, path: str | Path) -> NDArray[np.uint8]:
+    def read_image(self, path: str | Path, called: str = "") -> NDArray[np.uint8]:
         """An image to search with: uint8 [h, w, 3] RGB, upright, of a PDF its first page; read in a child process.
 
-        Raises `NotFoundError`, and `QueryError` for what is no image.
+        ``called``: what errors call it; else the path. Raises `NotFoundError`, and `QueryError` for what is no image.
         """
         path = Path(path)
+        called = called or str(path)
         if not path.is_file():
-            raise NotFoundError(f"There is no file {path}.", hint="Name an image, or a PDF whose first page is taken.")
+            raise NotFoundError(
+                f"There is no file {called}.", hint="Name an image, or a PDF whose first page is taken."
+            )
         try:
             return self._painter.render(path, 1, PAGE_LONG_EDGE)
         except OSError as error:
-            raise QueryError(f"{path} can't be read: {error.strerror or error}.", hint="Check its rights.") from error
+            raise QueryError(f"{called} can't be read: {error.strerror or error}.", hint="Check its rights.") from error
         except DocumentError as error:
-            raise QueryError(f"{path} can't be searched with: {error.message}", hint=error.hint) from error
+            raise QueryError(f"{called} can't be searched with: {error.message}", hint=error.hint) from error
 
     def original(self, sha256: str) -> AbstractContextManager[Path]:
         """A path to an original, which holds as long as the context. Raises `StorageError`."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from folioscope.domain import Coverage, Document, Metadata, Problem
-from folioscope.errors import DocumentNotFound, NotFoundError, QueryError
+from folioscope.errors import CollectionExists, DocumentNotFound, NotFoundError, QueryError, StorageError
 from ingest import schema as t
 from ingest.catalog import Catalog, Collection
 
@@ -54,22 +56,40 @@ def document(catalog: Catalog, document_id: str) -> tuple[Collection, Document]:
     raise DocumentNotFound(f"There is no document {document_id!r}.")
 
 
-def documents(catalog: Catalog, collection: Collection, limit: int, after: str | None) -> tuple[list[Document], bool]:
+def documents(
+    catalog: Catalog,
+    collection: Collection,
+    limit: int,
+    after: str | None,
+    *,
+    status: str | None = None,
+    name: str = "",
+    metadata: Metadata | None = None,
+) -> tuple[list[Document], bool]:
     """At most ``limit`` documents, oldest first, behind the one with the id ``after``; and whether there are more.
 
-    Raises `QueryError` when ``after`` is no document of the collection (any more).
+    Only those with this ``status``, with ``name`` in their file name (of A to Z either case will do), with all of this
+    ``metadata``. Raises `QueryError` when ``after`` is no document of the collection (any more).
     """
-    d = t.documents.c
+    d, v = t.documents.c, t.versions.c
     query = sa.select(d.id).where(d.collection_id == collection.id, ~d.deleted).order_by(d.created, d.id)
+    if status is not None:
+        newest = sa.select(sa.func.max(v.version)).where(v.document_id == d.id).correlate(t.documents).scalar_subquery()
+        shown = (v.document_id == d.id) & (v.version == sa.func.coalesce(d.current, newest))
+        query = query.where(sa.exists().where(shown, v.status == status).correlate(t.documents))
+    if name:
+        query = query.where(d.filename.icontains(name, autoescape=True))
+    wanted = None if metadata is None else tagged(catalog, collection, metadata)
     with catalog.database.read() as db:
         if after is not None:
             last = db.execute(sa.select(d.created).where(d.id == after, d.collection_id == collection.id)).scalar()
             if last is None:
                 raise QueryError(f"There is no document {after!r} to go on after.", hint="Start again without `after`.")
             query = query.where(sa.or_(d.created > last, sa.and_(d.created == last, d.id > after)))
-        ids = list(db.execute(query.limit(limit + 1)).scalars())
-    shown = {each.id: each for each in catalog.select(collection, d.id.in_(ids[:limit]))}
-    return [shown[each] for each in ids[:limit] if each in shown], len(ids) > limit
+        found = db.execute(query if wanted is not None else query.limit(limit + 1)).scalars()
+        ids = list(islice((each for each in found if wanted is None or each in wanted), limit + 1))
+    rows = {each.id: each for each in catalog.select(collection, d.id.in_(ids[:limit]))}
+    return [rows[each] for each in ids[:limit] if each in rows], len(ids) > limit
 
 
 def tagged(catalog: Catalog, collection: Collection, metadata: Metadata) -> frozenset[str]:
@@ -86,6 +106,18 @@ def tagged(catalog: Catalog, collection: Collection, metadata: Metadata) -> froz
             for key, value, truth in wanted
         )
     )
+
+
+def rename(catalog: Catalog, collection: Collection, name: str) -> None:
+    """Call a collection so. Raises `CollectionExists`."""
+    c = t.collections.c
+    try:
+        with catalog.database.write() as db:
+            db.execute(t.collections.update().where(c.id == collection.id).values(name=name))
+    except StorageError as error:
+        if isinstance(error.__cause__, exc.IntegrityError):
+            raise CollectionExists(f"There is a collection {name!r} already.") from None
+        raise
 
 
 def set_metadata(catalog: Catalog, document_id: str, metadata: Metadata) -> None:

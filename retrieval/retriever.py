@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from folioscope.domain import (
     ChannelScore,
     DocumentRef,
+    Fingerprint,
     PageHit,
     PageKey,
     Region,
@@ -131,6 +132,11 @@ class Retriever:
         not there.
         """
         return page_map(self._shows_where(self._channels(), query), key, query, self._drawing())
+
+    def seeing(self, query: str) -> tuple[str, Fingerprint]:
+        """The channel of which `similarity_map` of this question would be, and its fingerprint. Raises as that."""
+        channel = self._shows_where(self._channels(), query)
+        return channel.name, channel.encoder.fingerprint
 
     def seen(self, key: PageKey, query: str) -> tuple[Region, ...]:
         """The regions of `similarity_map`, best first; none where it can't be made."""

@@ -118,12 +118,10 @@ def _heated(
 def _where(
     library: Library, collection: str | None, documents: list[str] | None, meta: list[str] | None
 ) -> Where | None:
-    from folioscope.domain import Where
+    from api.choosing import chosen
 
-    if not documents and not meta:
-        return None
-    ids = frozenset(library.document(name, collection).id for name in documents) if documents else None
-    return Where(ids, parse_meta(meta))
+    ids = [library.document(name, collection).id for name in documents] if documents else None
+    return chosen(library, library.collection(collection), ids, parse_meta(meta))
 
 
 def _show_hits(result: SearchResult) -> None:

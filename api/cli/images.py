@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from folioscope.domain import Document, PageKey
-    from folioscope.ports import PageIndex
     from ingest.sandbox import Sandbox
 
 CHANNEL = "image"
-KEYS_AT_ONCE = 1000
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,6 +35,7 @@ def duplicates(
     as_json: AsJson = False,
 ) -> None:
     """Find pages and photos that look alike, by the image channel's stored vectors."""
+    from api.duplicates import duplicate_pages
     from folioscope.errors import NotFoundError
 
     with open_library(data_dir) as library:
@@ -60,46 +58,6 @@ def duplicates(
             output.text(f"   {page['filename']}, page {page['page']}")
     missing = f"; {total - pages} have no vector (yet)" if pages < total else ""
     output.say(f"{len(groups)} group{'s' * (len(groups) != 1)} among {pages} pages{missing}")
-
-
-def duplicate_pages(
-    index: PageIndex, documents: Sequence[Document], threshold: float
-) -> tuple[list[dict[str, Any]], int]:
-    """Groups of pages that look alike, as shown in JSON, and how many pages had a vector to compare."""
-    import numpy as np
-
-    from folioscope.domain import PageKey
-    from retrieval.images import near_duplicates
-
-    wanted = [PageKey(each.id, each.version, number) for each in documents for number in range(1, each.pages + 1)]
-    keys, rows = _stored(index, wanted)
-    if not keys:
-        return [], 0
-    names = {document.id: document.filename for document in documents}
-
-    def shown(position: int) -> dict[str, Any]:
-        key = keys[position]
-        return {"document": key.document_id, "filename": names[key.document_id], "page": key.number}
-
-    groups = [
-        {
-            "pages": [shown(member) for member in group.members],
-            "pairs": [{"a": shown(one), "b": shown(two), "cosine": round(score, 4)} for one, two, score in group.pairs],
-        }
-        for group in near_duplicates(np.stack(rows), threshold)
-    ]
-    return groups, len(keys)
-
-
-def _stored(index: PageIndex, wanted: Sequence[PageKey]) -> tuple[list[PageKey], list[NDArray[np.float32]]]:
-    import numpy as np
-
-    found: dict[PageKey, NDArray[np.float32]] = {}
-    for start in range(0, len(wanted), KEYS_AT_ONCE):
-        read = index.vectors(wanted[start : start + KEYS_AT_ONCE])
-        found |= {key: vector for key, vector in read.items() if isinstance(vector, np.ndarray)}
-    keys = [key for key in wanted if key in found]
-    return keys, [found[key] for key in keys]
 
 
 def label(

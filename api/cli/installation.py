@@ -68,19 +68,11 @@ def version(as_json: AsJson = False) -> None:
 @config.command("show")
 def config_show(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Every setting: its value, where the value comes from, what it is for."""
-    from folioscope.settings import Settings, load_settings, origin
+    from api.configuration import described
+    from folioscope.settings import load_settings
 
     flags = {"data_dir": data_dir}
-    values = load_settings(flags).model_dump(mode="json")
-    rows = [
-        {
-            "name": name,
-            "value": _shown(name, values[name]),
-            "origin": origin(name, flags),
-            "about": field.description or "",
-        }
-        for name, field in Settings.model_fields.items()
-    ]
+    rows = described(load_settings(flags), flags)
     if as_json:
         output.json_document(rows)
         return
@@ -89,15 +81,6 @@ def config_show(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 def _as_text(value: object) -> str:
     return ", ".join(value) if isinstance(value, list) else str(value)
-
-
-def _shown(name: str, value: object) -> object:
-    """A database URL may carry a password: that part is never shown."""
-    if name != "database_url" or not value:
-        return value
-    from sqlalchemy import make_url
-
-    return make_url(str(value)).render_as_string(hide_password=True)
 
 
 @config.command("path")

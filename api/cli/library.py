@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,7 +49,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders: PDFs and images.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH", help="Files, folders, https:// addresses: PDFs and images.")
+    ],
     collection: CollectionName = None,
     data_dir: DataDir = None,
     channel: Annotated[
@@ -75,6 +76,7 @@ def ingest(
 
     With --json: one line of JSON for each file.
     """
+    from api.cli.fetching import fetched
     from api.cli.progress import working
 
     tags = parse_meta(meta)
@@ -83,9 +85,16 @@ def ingest(
         with work.shown(quiet):
             target = work.library.settings.collection if collection is None else collection
             known = [made.name for made in work.library.catalog.collections()]
-            report = work.library.ingest(
-                paths, collection=collection, channels=channel, password=password, metadata=tags, wait=wait
-            )
+            with fetched(paths, work.library.settings.max_file_mb << 20) as (files, origins):
+                report = work.library.ingest(
+                    files,
+                    collection=collection,
+                    channels=channel,
+                    password=password,
+                    metadata=tags,
+                    wait=wait,
+                    origins=origins,
+                )
         _tell(work, report, as_json, quiet)
         if target not in known and not quiet:
             near = difflib.get_close_matches(target, known, n=1)

@@ -34,7 +34,7 @@ Tags = Annotated[
 ]
 Meta = Annotated[
     list[str] | None,
-    typer.Option("--meta", metavar="KEY=VALUE", help="Only in documents tagged so on ingest; may be repeated."),
+    typer.Option("--meta", metavar="KEY=VALUE", help="Only in documents tagged so; may be repeated."),
 ]
 OcrEngine = Annotated[
     Literal["auto", "tesseract", "rapidocr", "off"] | None,

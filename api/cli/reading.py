@@ -187,6 +187,7 @@ def chosen(
     """The library, the documents to read, of the files or those that names and tags choose of a collection, and who
     reads them: looked for first, so that no file is taken in for nobody.
     """
+    from api.choosing import chosen
     from folioscope.errors import NotFoundError
     from folioscope.settings import load_settings
 
@@ -201,12 +202,11 @@ def chosen(
     with open_library(data_dir) as library:
         if names:
             ids = frozenset(library.document(name, collection).id for name in names)
+        where = chosen(library, library.collection(collection), ids, wanted)
         documents = [
             each
             for each in library.documents(collection)
-            if each.status == "ready"
-            and (ids is None or each.id in ids)
-            and all(each.metadata.get(key) == value for key, value in wanted.items())
+            if each.status == "ready" and (where is None or where.documents is None or each.id in where.documents)
         ]
         if not documents:
             raise NotFoundError("There is no document to read.", hint="`folioscope docs ls` lists what there is.")

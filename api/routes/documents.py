@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import tempfile
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,12 +19,27 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from api import etags
 from api.answering import forget_answers
-from api.schemas.common import Listed, Metadata
-from api.schemas.documents import Changes, DocumentOut, Uploaded, document_out
+from api.fetch import checked, fetch
+from api.idempotency import Made, OnlyOnce
+from api.schemas.common import PRINTED, Listed, Metadata, failure
+from api.schemas.documents import (
+    Again,
+    Changes,
+    Deleted,
+    DocumentOut,
+    Doomed,
+    Fetched,
+    PageError,
+    Resubmitted,
+    Uploaded,
+    document_out,
+)
 from api.security import Access, Reader, Writer
-from folioscope.errors import CollectionNotFound, DocumentNotFound, QueryError, TooLarge
+from folioscope.errors import CollectionNotFound, DocumentNotFound, Forbidden, QueryError, TooLarge
 from ingest.database import new_id
+from ingest.folder import storage_errors
 from ingest.intake import Origin
 from ingest.lookups import documents, set_metadata
 from ingest.sources import LONGEST_LOOK, detect
@@ -35,6 +53,11 @@ FORM: dict[str, Any] = {
         "password": {"type": "string", "description": "opens an encrypted PDF; kept, to draw pages later"},
     },
 }
+BODY: dict[str, Any] = {
+    "multipart/form-data": {"schema": {"type": "object", **FORM}},
+    "application/json": {"schema": Fetched.model_json_schema()},
+}
+MOST_JSON = 1 << 16  # bytes
 FIELDS = TypeAdapter(Metadata)
 Name = Annotated[str | None, Query(max_length=64, description="name or id; else the setting's")]
 
@@ -42,21 +65,34 @@ Name = Annotated[str | None, Query(max_length=64, description="name or id; else 
 @router.post(
     "",
     status_code=202,
+    response_model=Uploaded,
     responses={200: {"model": Uploaded, "description": "these bytes are in the collection already"}},
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}},
+    openapi_extra={"requestBody": {"required": True, "content": BODY}},
 )
-async def upload(request: Request, access: Writer, response: Response, collection: Name = None) -> Uploaded:
-    """One file, read in the background by the job that `Location` names."""
-    # The form is read here and not by a parameter, so that nobody without a key fills the disk.
+async def upload(request: Request, access: Writer, once: OnlyOnce, collection: Name = None) -> Response:
+    """One file, or where the setting ``fetch_urls`` allows it the URL of one, read in the background by the job that
+    `Location` names.
+    """
+    # The body is read here and not by a parameter, so that nobody without a key fills the disk.
     target = await run_in_threadpool(_target, access, collection)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+        named = await _named(request)
+        async with access.service.fetching:
+            return await once(access, named, partial(run_in_threadpool, _fetch, access, target, named))
     async with _form(request) as (file, filename, fields):
-        done = await run_in_threadpool(_take, access, target, file, filename, fields)
-    if done.job is None:
-        response.status_code = 200
-        response.headers["location"] = f"/v1/documents/{done.document.id}"
-    else:
-        response.headers["location"] = f"/v1/jobs/{done.job}"
-    return done
+        asked = await run_in_threadpool(_asked, file, filename, fields) if once.key else ""
+        origin, metadata = Origin(filename, new_id("upload")), _metadata(fields.get("metadata"))
+        take = partial(_take, access, target, file, origin, fields.get("password"), metadata)
+        return await once(access, asked, partial(run_in_threadpool, take))
+
+
+def _asked(file: BinaryIO, filename: str, fields: dict[str, str]) -> str:
+    """What tells an upload from others: the hash of its file, read block by block, and what came with it."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return json.dumps([digest.hexdigest(), filename, fields], sort_keys=True)
 
 
 def _target(access: Access, name: str | None) -> str:
@@ -88,7 +124,39 @@ def _readable(filename: str) -> str:
     return "".join(ch for ch in last if ch.isprintable())[:255] or "unnamed"
 
 
-def _take(access: Access, collection: str, file: BinaryIO, filename: str, fields: dict[str, str]) -> Uploaded:
+async def _named(request: Request) -> Fetched:
+    """Which URL. Raises `TooLarge`, ``RequestValidationError``."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_JSON:
+            raise TooLarge(f"The request has more than {MOST_JSON:,} bytes of JSON.")
+    try:
+        return Fetched.model_validate_json(body)
+    except ValidationError as error:
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
+
+
+def _fetch(access: Access, collection: str, asked: Fetched) -> Made:
+    """Raises `Forbidden` where the settings don't allow it, `Unfetchable`, `TooLarge`."""
+    settings = access.library.settings
+    if not settings.fetch_urls:
+        raise Forbidden("The server fetches nothing from URLs (the setting fetch_urls is off); upload the file.")
+    with tempfile.TemporaryFile() as file:
+        with storage_errors(Path(tempfile.gettempdir())):
+            final = fetch(asked.url, file, most_bytes=settings.max_file_mb << 20, network=access.service.network)
+        origin = Origin(_readable(final.path.rstrip("/") or final.host), str(checked(asked.url)))
+        return _take(access, collection, file, origin, asked.password, asked.metadata)
+
+
+def _take(
+    access: Access,
+    collection: str,
+    file: BinaryIO,
+    origin: Origin,
+    password: str | None,
+    metadata: dict[str, Any] | None,
+) -> Made:
     """Refuse what can't be a document; else register it."""
     library = access.library
     size = file.seek(0, 2)
@@ -101,19 +169,16 @@ def _take(access: Access, collection: str, file: BinaryIO, filename: str, fields
     file.flush()
     # A second way to the open file; unlike a name on disk it is gone with this process, however that ends.
     path = Path(f"/proc/self/fd/{file.fileno()}")
-    # A source of its own: a file of the same name from somebody else is no new version of this one.
-    job, entry = library.submit(
-        path,
-        Origin(filename, new_id("upload")),
-        collection=collection,
-        password=fields.get("password"),
-        metadata=_metadata(fields.get("metadata")),
-    )
-    return Uploaded(
+    # An upload has a source of its own: a file of the same name from somebody else is no new version of this one.
+    job, entry = library.submit(path, origin, collection=collection, password=password, metadata=metadata)
+    done = Uploaded(
         document=document_out(access.document(entry.document_id)),
         duplicate=entry.duplicate,
         job=None if entry.duplicate else job,
     )
+    if done.job is None:
+        return Made(done, 200, f"/v1/documents/{entry.document_id}", [entry.document_id])
+    return Made(done, 202, f"/v1/jobs/{job}", [entry.document_id])
 
 
 def _metadata(text: str | None) -> dict[str, Any] | None:
@@ -133,24 +198,35 @@ def list_documents(
     collection: Name = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str | None, Query(max_length=64)] = None,
+    status: Annotated[Literal["queued", "processing", "ready", "failed"] | None, Query()] = None,
+    q: Annotated[str, Query(max_length=255, pattern=PRINTED, description="a part of the file name")] = "",
+    metadata: Annotated[
+        str | None, Query(max_length=10_000, description="a JSON object, all of which they have")
+    ] = None,
 ) -> Listed[DocumentOut]:
     """Oldest first."""
-    found, more = documents(access.library.catalog, access.collection(collection), limit, after)
+    chosen = access.collection(collection)
+    found, more = documents(
+        access.library.catalog, chosen, limit, after, status=status, name=q, metadata=_metadata(metadata)
+    )
     return Listed(data=[document_out(each) for each in found], has_more=more, last_id=found[-1].id if found else None)
 
 
-@router.get("/{document}")
-def get_document(document: str, access: Reader) -> DocumentOut:
+@router.get("/{document}", response_model=DocumentOut, responses=etags.NOT_MODIFIED)
+def get_document(document: str, access: Reader, if_none_match: etags.IfNoneMatch = None) -> Response:
     """By id."""
-    return document_out(access.document(document))
+    return etags.whole(document_out(access.document(document)), if_none_match)
 
 
-@router.patch("/{document}")
-def change_document(document: str, body: Changes, access: Writer) -> DocumentOut:
+@router.patch("/{document}", response_model=DocumentOut, responses=etags.PRECONDITION)
+def change_document(document: str, body: Changes, access: Writer, if_match: etags.IfMatch = None) -> Response:
     """Other metadata; searches go by it at once."""
     found = access.document(document)
-    set_metadata(access.library.catalog, found.id, body.metadata)
-    return document_out(access.document(document))
+    catalog = access.library.catalog
+    with catalog.database.lock(f"metadata {found.id}"):  # of two that have seen the same, one comes second
+        etags.require(document_out(access.document(document)), if_match)
+        set_metadata(catalog, found.id, body.metadata)
+    return etags.whole(document_out(access.document(document)), None)
 
 
 @router.delete("/{document}", status_code=204)
@@ -159,6 +235,38 @@ def delete_document(document: str, access: Writer) -> None:
     found = access.document(document)
     access.library.forget(found.id)
     forget_answers(access.library, [found.id])
+
+
+@router.post("/delete")
+def delete_documents(body: Doomed, access: Writer) -> Deleted:
+    """Several at once: all of them, or none where one of them is not there."""
+    found = list(dict.fromkeys(access.document(each).id for each in body.documents))
+    for each in found:
+        access.library.forget(each)
+    forget_answers(access.library, found)
+    return Deleted(deleted=found)
+
+
+@router.post("/{document}/reingest", status_code=202, response_model=Resubmitted)
+async def reingest_document(document: str, access: Writer, once: OnlyOnce, body: Again | None = None) -> Response:
+    """Read the stored original again; the new version takes the old one's place in one switch once it is ready."""
+    again = body or Again(password=None)
+    return await once(access, again, partial(run_in_threadpool, _reingest, access, document, again))
+
+
+def _reingest(access: Access, document: str, again: Again) -> Made:
+    job, entry = access.library.resubmit(access.document(document), again.password)
+    made = Resubmitted(document=document_out(access.document(document)), version=entry.version, job=job)
+    return Made(made, 202, f"/v1/jobs/{job}", [entry.document_id])
+
+
+@router.get("/{document}/errors")
+def list_errors(document: str, access: Reader) -> Listed[PageError]:
+    """The pages that could not be read, in order; the others are searched."""
+    found = access.document(document)
+    notes = access.library.catalog.page_notes(found.id, found.version)
+    data = [PageError(page=page.number, error=told) for page in notes if (told := failure(page.problem))]
+    return Listed(data=data, last_id=str(data[-1].page) if data else None)
 
 
 @router.get("/{document}/file", response_class=FileResponse)

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
+from typing import BinaryIO
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
+from starlette.responses import Response
 
-from api.schemas.answers import (
-    AnswerOut,
-    AskCreated,
-    AskIn,
-    Delta,
-    Question,
-    SearchIn,
-    SearchOut,
-    answer_out,
-    citation_out,
-    search_out,
-)
+from api import query_image
+from api.asking import answering, known, streams, told, top_k, where_of, whole
+from api.feedback import Answers
+from api.idempotency import Made, OnlyOnce
+from api.schemas.answers import AnswerOut, AskCreated, AskIn, SearchIn, SearchOut, search_out
 from api.security import Access, Reader
-from api.sse import Sent, respond
-from folioscope.domain import Answer, Citation, SearchResult, Where
-from generation import Event, stream
+from api.sse import respond
+from folioscope.errors import QueryError
 from ingest.catalog import Collection
 from ingest.database import new_id
-from ingest.lookups import tagged
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
@@ -35,66 +26,66 @@ router = APIRouter(prefix="/v1", tags=["questions"])
 @router.post("/search")
 def search(body: SearchIn, access: Reader) -> SearchOut:
     """The pages that matter, best first."""
+    return _search(access, body, None)
+
+
+@router.post("/search/image", openapi_extra={"requestBody": query_image.BODY})
+async def search_by_image(request: Request, access: Reader) -> SearchOut:
+    """The pages that look like an uploaded image, or a PDF's first page; with words beside it, both."""
+    async with query_image.form(request) as (file, search):
+        return await run_in_threadpool(_search, access, search, file)
+
+
+def _search(access: Access, body: SearchIn, uploaded: BinaryIO | None) -> SearchOut:
     collection = access.collection(body.collection)
+    image = None
+    if uploaded is not None:
+        image = query_image.read(access.library, uploaded)
+    elif body.image is not None:
+        image = query_image.decoded(access.library, body.image)
     return search_out(
         access.library.retriever(collection.name).search(
-            body.query, k=_top_k(access, body), where=_where(access, collection, body), channels=body.channels
+            body.query,
+            k=top_k(access, body),
+            where=where_of(access, collection, body),
+            channels=body.channels,
+            image=image,
+            similarity=body.similarity,
         )
     )
 
 
 @router.post("/ask", response_model=AnswerOut, responses={200: {"content": {"text/event-stream": {}}}})
-async def ask(body: AskIn, request: Request, access: Reader) -> AnswerOut | StreamingResponse:
+async def ask(body: AskIn, request: Request, access: Reader, once: OnlyOnce) -> Response:
     """An answer whose quotes are checked against the pages. Streamed: ``ask.created, retrieval.done, answer.delta,
-    citation.added, answer.done``, or ``error``.
+    citation.added, answer.done``, or ``error``. Its id is known for a while, for feedback.
     """
     collection = await run_in_threadpool(access.collection, body.collection)
     answer_id = new_id("ans")
-    if body.stream or "text/event-stream" in request.headers.get("accept", ""):
-        events = _told(access, collection, body, answer_id)
-        return respond(events, request.url.path, request.state.request_id)
-    async with contextlib.aclosing(_answering(access, collection, body)) as answering:
-        async for event in answering:
-            if isinstance(event, Answer):
-                return answer_out(event, answer_id)
-    raise AssertionError("a stream ends with its answer or an error")
+    events = partial(answering, access, collection, body)
+    keep = partial(_keep, access, collection)
+    if streams(body, request):
+        refuse_key(once)
+        head = AskCreated(id=answer_id, question=body.question, collection=collection.id)
+        return respond(told(head, events(), keep), request.url.path, request.state.request_id)
+
+    async def make() -> Made:
+        return made(await whole(events(), answer_id, keep))
+
+    return await once(access, body, make)
 
 
-async def _answering(access: Access, collection: Collection, body: AskIn) -> AsyncGenerator[Event]:
-    model = await run_in_threadpool(access.service.model)
-    retriever = await run_in_threadpool(access.library.retriever, collection.name)
-    where = await run_in_threadpool(_where, access, collection, body)
-    events: AsyncIterator[Event] = stream(
-        body.question, retriever, model, k=_top_k(access, body), where=where, images=access.library
-    )
-    async for event in events:
-        yield event
+def refuse_key(once: OnlyOnce) -> None:
+    """A stream can't be given again. Raises `QueryError`."""
+    if once.key is not None:
+        raise QueryError("A stream takes no Idempotency-Key.", hint="Ask without `stream`.")
 
 
-async def _told(access: Access, collection: Collection, body: AskIn, answer_id: str) -> AsyncGenerator[Sent]:
-    yield Sent("ask.created", AskCreated(id=answer_id, question=body.question, collection=collection.id))
-    async with contextlib.aclosing(_answering(access, collection, body)) as answering:
-        async for event in answering:
-            if isinstance(event, SearchResult):
-                yield Sent("retrieval.done", search_out(event))
-            elif isinstance(event, str):
-                yield Sent("answer.delta", Delta(text=event))
-            elif isinstance(event, Citation):
-                yield Sent("citation.added", citation_out(event))
-            elif isinstance(event, Answer):
-                yield Sent("answer.done", answer_out(event, answer_id))
+def made(answer: AnswerOut, *sources: str) -> Made:
+    """An answer as a response that goes with the documents that it was written from, and with ``sources``."""
+    return Made(answer, sources={*sources, *(page.document.id for page in answer.pages_used)})
 
 
-def _top_k(access: Access, body: Question) -> int:
-    return body.top_k or access.library.settings.top_k
-
-
-def _where(access: Access, collection: Collection, body: Question) -> Where | None:
-    """The documents that are meant. Metadata is looked up in the catalog, which knows changes at once."""
-    if body.documents is None and not body.metadata:
-        return None
-    named = None if body.documents is None else frozenset(body.documents)
-    if not body.metadata:
-        return Where(named)
-    found = tagged(access.library.catalog, collection, body.metadata)
-    return Where(found if named is None else found & named)
+def _keep(access: Access, collection: Collection, answer: AnswerOut) -> None:
+    most = access.library.settings.answers_kept
+    Answers(access.library.catalog.database).keep(known(access, collection, answer), most)

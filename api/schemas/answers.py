@@ -7,33 +7,49 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Box, Given, Metadata, Progress, image_url, notes, progress, view_url
+from api.schemas.common import Box, Given, Metadata, Progress, Text, image_url, notes, progress, view_url
 from folioscope import domain
 from folioscope.settings import ChannelName
 from generation import to_json
 
+IMAGE_CHARACTERS = 1_000_000
+"""Of a ``data:`` URL; no request in JSON may bring more anyway."""
 
-class Question(Given):
-    """``collection``: name or id; else the setting's. ``documents``: ids of the only ones to look at."""
 
-    collection: str | None = Field(None, min_length=1, max_length=64)
+class Narrowed(Given):
+    """``documents``: ids of the only ones to look at."""
+
     documents: list[str] | None = Field(None, max_length=1000)
     metadata: Metadata | None = None
     top_k: int | None = Field(None, ge=1, le=100)
 
 
-class SearchIn(Question):
-    """``channels``: only these."""
+class Question(Narrowed):
+    """``collection``: name or id; else the setting's."""
 
-    query: str = Field(min_length=1, max_length=10_000)
-    channels: list[ChannelName] | None = Field(None, min_length=1, max_length=4)
+    collection: str | None = Field(None, min_length=1, max_length=64)
 
 
-class AskIn(Question):
+class Asked(Narrowed):
     """``stream``: tell the answer by server-sent events while it is made."""
 
-    question: str = Field(min_length=1, max_length=10_000)
+    question: Text = Field(min_length=1, max_length=10_000)
     stream: bool = False
+
+
+class SearchIn(Question):
+    """``channels``: only these. ``image``: pages that look like it, as a ``data:`` URL; a larger one is uploaded to
+    ``/v1/search/image``. ``similarity``: whether hits of a visual channel get regions of similarity, too.
+    """
+
+    query: str = Field("", max_length=10_000)
+    image: str | None = Field(None, pattern=r"^data:[\w/.+-]*;base64,", max_length=IMAGE_CHARACTERS)
+    channels: list[ChannelName] | None = Field(None, min_length=1, max_length=4)
+    similarity: bool = False
+
+
+class AskIn(Question, Asked):
+    """A question to a collection."""
 
 
 class DocumentName(BaseModel):

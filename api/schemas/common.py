@@ -19,6 +19,10 @@ Tag = Annotated[bool, Field(strict=True)] | Whole | Real | Annotated[str, Field(
 Metadata = Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Tag], Field(max_length=100)]
 QUOTED = 300
 """Characters of a quote in a link."""
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""What is stored: Postgres takes no NUL."""
+PRINTED = r"^[^\x00-\x1f\x7f]*$"
+"""A line of text: no control character."""
 
 Item = TypeVar("Item", bound=BaseModel)
 

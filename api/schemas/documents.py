@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Box, Failure, Given, Metadata, Progress, failure, image_url, progress
+from api.schemas.common import PRINTED, Box, Failure, Given, Metadata, Progress, failure, image_url, progress
 from folioscope import domain
 from folioscope.settings import ChannelName
 from ingest.catalog import Collection
+
+CollectionName = Annotated[str, Field(pattern=r"^[^\W_][\w.-]{0,63}$", max_length=64)]
 
 
 class NewCollection(Given):
     """``channels``: else the setting's."""
 
-    name: str = Field(pattern=r"^[^\W_][\w.-]{0,63}$", max_length=64)
+    name: CollectionName
     channels: list[ChannelName] | None = Field(None, min_length=1, max_length=4)
+
+
+class Rename(Given):
+    """A collection's new name."""
+
+    name: CollectionName
 
 
 class CollectionOut(BaseModel):
@@ -59,6 +67,47 @@ class Changes(Given):
     """``metadata``: takes the place of what was there."""
 
     metadata: Metadata
+
+
+class Fetched(Given):
+    """A document on the public internet; of one from the same ``url`` it becomes a new version."""
+
+    url: str = Field(min_length=1, max_length=2000, pattern=PRINTED)
+    metadata: Metadata | None = None
+    password: str | None = Field(None, max_length=1000)
+
+
+class Again(Given):
+    """``password``: opens an encrypted PDF; else the one that it was handed in with."""
+
+    password: str | None = Field(None, max_length=1000)
+
+
+class Doomed(Given):
+    """Ids of documents."""
+
+    documents: list[str] = Field(min_length=1, max_length=1000)
+
+
+class Deleted(BaseModel):
+    """Ids of documents that are no more."""
+
+    deleted: list[str]
+
+
+class Resubmitted(BaseModel):
+    """``job``: what reads the new version; ``document`` stays in its old one until then."""
+
+    document: DocumentOut
+    version: int
+    job: str
+
+
+class PageError(BaseModel):
+    """A page that could not be read."""
+
+    page: int
+    error: Failure
 
 
 class PageOut(BaseModel):

@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from folioscope.errors import ModelUnavailable
+from folioscope.errors import ModelUnavailable, VisionModelNeeded
 from folioscope.ports import Analyzer, AnswerModel, TextEncoder, VisionModel
 from folioscope.settings import Settings
 
@@ -100,7 +100,7 @@ def open_vision_model(spec: str, settings: Settings, *, dry: bool = False) -> Vi
     if spec == "auto":
         spec = _chosen(settings)
     if spec == "extractive":
-        raise ModelUnavailable(
+        raise VisionModelNeeded(
             "This needs a vision-language model, and none is configured."
             if named == "auto"
             else "This needs a vision-language model, and `extractive` is none: it reads words alone.",

@@ -32,6 +32,13 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/documents"): {"files": {"file": b"%PDF-1.7"}, "params": {"collection": "secret"}},
     ("GET", "/v1/documents"): {"params": {"collection": "secret"}},
     ("PATCH", "/v1/documents/{document}"): {"json": {"metadata": {"a": 1}}},
+    ("PATCH", "/v1/collections/{collection}"): {"json": {"name": "another"}},
+    ("POST", "/v1/collections/{collection}/channels"): {"json": {"name": "semantic"}},
+    ("POST", "/v1/documents/delete"): {"json": {"documents": ["{document}"]}},
+    ("GET", "/v1/documents/{document}/pages/{number}/similarity"): {"params": {"query": "heron"}},
+    ("POST", "/v1/search/image"): {"files": {"image": b"%PDF-1.7"}, "data": {"search": '{"collection": "secret"}'}},
+    ("POST", "/v1/webhooks"): {"json": {"url": "https://hooks.example/"}},
+    ("POST", "/v1/keys"): {"json": {"name": "another"}},
     ("POST", "/v1/search"): {"json": {"query": "heron", "collection": "secret"}},
     ("POST", "/v1/chat/completions"): {
         "json": {"model": "docs/secret", "messages": [{"role": "user", "content": "heron?"}]}
@@ -46,7 +53,20 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "headers": {"accept": "application/json, text/event-stream"},
     },
     ("POST", "/v1/ask"): {"json": {"question": "heron?", "collection": "secret"}},
+    ("POST", "/v1/conversations"): {"json": {"collection": "secret"}},
+    ("GET", "/v1/conversations"): {"params": {"collection": "secret"}},
+    ("POST", "/v1/conversations/{conversation}/ask"): {"json": {"question": "heron?"}},
+    ("POST", "/v1/feedback"): {"json": {"query": "heron?", "document": "{document}", "page": 1, "value": "up"}},
+    ("GET", "/v1/feedback"): {"params": {"collection": "secret"}},
+    ("POST", "/v1/extract"): {"json": {"document": "{document}", "schema": {"type": "object"}}},
+    ("POST", "/v1/summarize"): {"json": {"document": "{document}"}},
+    ("POST", "/v1/classify"): {"json": {"document": "{document}", "labels": ["a", "b"]}},
+    ("POST", "/v1/compare"): {"json": {"first": {"document": "{document}"}, "second": {"document": "{document}"}}},
 }
+
+
+WHOLE = {"/v1/keys", "/v1/keys/{key}", "/v1/status", "/v1/settings", "/v1/webhooks", "/v1/webhooks/{webhook}"}
+"""About the whole server: refused to a key that is limited to some collections, whatever it names."""
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +113,18 @@ def filled(client: httpx2.Client, keys: Keys, tmp_path_factory: pytest.TempPathF
     client.headers.update(owner)
     made = upload(client, path, "secret").json()
     finished(client, made["job"])
+    conversation = client.post("/v1/conversations", json={"collection": "secret", "title": "On the heron"}).json()
     del client.headers["authorization"]
-    return {
-        "document": made["document"]["id"],
-        "job": made["job"],
+    names = {"document": made["document"]["id"], "job": made["job"], "conversation": conversation["id"]}
+    others = {
         "collection": "secret",
         "number": "1",
         "model": "docs",
+        "channel": "lexical",
+        "key": "key_0",
+        "webhook": "whk_0",
     }
+    return {**names, **others}
 
 
 def routes(client: httpx2.Client) -> list[tuple[str, str]]:
@@ -110,7 +134,9 @@ def routes(client: httpx2.Client) -> list[tuple[str, str]]:
 
 
 def ask(client: httpx2.Client, method: str, path: str, filled: dict[str, str], **more: Any) -> httpx2.Response:
-    given = BODIES.get((method, path), {})
+    given = dict(BODIES.get((method, path), {}))
+    if "json" in given:
+        given["json"] = json.loads(json.dumps(given["json"]).replace("{document}", filled["document"]))
     headers = {**given.get("headers", {}), **more.pop("headers", {})}
     return client.request(method, path.format(**filled), **{**given, **more, "headers": headers})
 
@@ -150,7 +176,9 @@ def test_what_a_key_was_not_granted_does_not_exist_for_it(client, library, keys,
         said = answer.text.replace("'secret'", "").replace("/secret", "")  # back to who asked by that name
         assert "heron" not in said
         assert "secret" not in said
-        if path in ("/v1/collections", "/v1/models", "/v1/models/{model}"):
+        if path in WHOLE:
+            assert answer.json()["code"] == "forbidden", (method, path, answer.text)
+        elif path in ("/v1/collections", "/v1/models", "/v1/models/{model}"):
             assert answer.status_code == (403 if method == "POST" else 200)
         elif path == "/mcp":  # there errors are results
             assert "There is no collection" in answer.text

@@ -16,7 +16,7 @@ from folioscope.settings import Settings
 from generation import open_vision_model
 from generation.extract import Merged, extract, leaves
 from generation.reading import PROMPTS_AT_ONCE, Reading
-from generation.schemas import validator
+from generation.schemas import bounded, validator
 from tests.support.readers import Told, document, pages_of, pictures_of, text_of
 from tests.support.vendors import KEY, Vendors
 
@@ -344,3 +344,39 @@ def test_batches_put_together() -> None:
 def test_a_schema_that_leads_nowhere_is_said_before_the_model_is_asked(schema: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="without end"):
         validator(schema)
+
+
+def chain(parts: int) -> dict:
+    """A schema of a few lines that is 2 ** parts when its references are followed."""
+    defs = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(parts)}
+    return {"$ref": "#/$defs/d0", "$defs": {**defs, f"d{parts}": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"properties": {"a": {"pattern": "(a+)+$"}}}, "'pattern'"),
+        ({"patternProperties": {"(a+)+$": {}}}, "'patternProperties'"),
+        ({"properties": {"a": {"$id": "x:/y", "$ref": "#/$defs/b"}}}, "'\\$id'"),
+        ({"properties": {"a": {"items": {"$ref": "#/properties/a"}}}}, "goes round"),
+        ({"$ref": "#name", "$defs": {"a": {"$anchor": "name"}}}, "no JSON Pointer"),
+        (chain(12), "1000 parts"),
+        (json.loads('{"not": ' * 60 + "{}" + "}" * 60), "nested"),
+    ],
+)
+def test_a_strangers_schema_that_would_keep_the_checker_busy(schema, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        bounded(schema)
+
+
+def test_what_pydantic_makes_of_nested_models_is_fine() -> None:
+    class Line(BaseModel):
+        pattern: str
+        id: int
+
+    class Invoice(BaseModel):
+        lines: list[Line]
+        first: Line | None = None
+
+    bounded(Invoice.model_json_schema())
+    bounded({"$id": "https://example.com/x", "properties": {"a": {"$ref": "#/$defs/b~1c/0"}}, "$defs": {"b/c": [{}]}})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from api.cli.images import duplicate_pages
+from api.duplicates import duplicate_pages
 from folioscope.domain import PageInput, PageKey
 from ingest import Library
 from retrieval import Channel, EdgeIndex
