@@ -22,8 +22,11 @@ from api.routes import (
     feedback,
     jobs,
     keys,
+    links,
+    mcp,
     pages,
     questions,
+    reference,
     status,
     system,
     webhooks,
@@ -46,6 +49,9 @@ ROUTERS = (
     feedback.router,
     extract.router,
     completions.router,
+    mcp.router,
+    links.router,
+    reference.router,
     channels.router,
     keys.router,
     status.router,
@@ -88,7 +94,7 @@ def create_app(
         if spans:
             await asyncio.to_thread(spans.close)
 
-    # No /docs: its page fetches script from elsewhere.
+    # FastAPI's own /docs fetches script from elsewhere.
     app = FastAPI(title="Folioscope", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
     app.state.crowd = Crowd(library.settings.server_requests)

@@ -16,10 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import logs
-from api.problems import problem
+from api.problems import problem, written
 
 JSON_BYTES = 1 << 20
 """The most that a request may bring, where it brings no file."""
+
+IMAGE_BYTES = 16 << 20
+"""The most where it may bring an image inside its JSON."""
 
 FORM_BYTES = 1 << 20
 """What an upload may have around its file."""
@@ -80,7 +83,7 @@ class Guard:
         if origin is not None and _name(origin.partition("://")[2]) not in self._hosts:
             await refuse(403, "origin_not_allowed", "Pages of other sites may not use the server.")
             return
-        limit = self._upload_bytes + FORM_BYTES if _uploads(scope) else JSON_BYTES
+        limit = self._limit(scope)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:
             await refuse(413, "payload_too_large", f"The request has more than {limit:,} bytes.")
@@ -93,9 +96,10 @@ class Guard:
                 raise
             await refuse(500, "internal_error", "The server failed; its log says why.")
 
-
-def _uploads(scope: Scope) -> bool:
-    return bool(scope["method"] == "POST" and scope["path"] in UPLOADS)
+    def _limit(self, scope: Scope) -> int:
+        if scope["method"] == "POST" and scope["path"] in UPLOADS:
+            return self._upload_bytes + FORM_BYTES
+        return IMAGE_BYTES if scope["path"] == "/v1/chat/completions" else JSON_BYTES
 
 
 def _name(host: str) -> str:
@@ -119,7 +123,8 @@ def _bounded(receive: Receive, limit: int) -> Receive:
 
 
 async def _send(send: Send, body: dict[str, Any]) -> None:
-    data = json.dumps(body).encode()
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(data)).encode())]
+    content, media_type = written(body)
+    data = json.dumps(content).encode()
+    headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(data)).encode())]
     await send({"type": "http.response.start", "status": body["status"], "headers": headers})
     await send({"type": "http.response.body", "body": data})

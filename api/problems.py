@@ -60,6 +60,9 @@ PLAIN: dict[type[errors.FolioscopeError], str] = {
 """Said instead of messages of these classes, which name paths, addresses or what a vendor said."""
 
 CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+OPENAI = ("/v1/chat/", "/v1/models")
+"""Where errors have OpenAI's shape."""
+
 RETRY_S = 5  # until a back end that failed is worth another try
 
 log = logging.getLogger(__name__)
@@ -101,12 +104,16 @@ def openai(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """A problem as a response, on OpenAI's routes as its clients expect it."""
-    if body["instance"].startswith("/v1/chat/"):
-        return JSONResponse(openai(body), status_code=body["status"], headers=dict(headers or {}))
-    return JSONResponse(
-        dict(body), status_code=body["status"], headers=dict(headers or {}), media_type="application/problem+json"
-    )
+    """A problem as a response."""
+    content, media_type = written(body)
+    return JSONResponse(content, status_code=body["status"], headers=dict(headers or {}), media_type=media_type)
+
+
+def written(body: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """A problem as it is sent, with its media type: on OpenAI's routes as OpenAI's clients expect it."""
+    if body["instance"].startswith(OPENAI):
+        return openai(body), "application/json"
+    return dict(body), "application/problem+json"
 
 
 def headers_of(error: errors.FolioscopeError) -> dict[str, str]:

@@ -380,8 +380,8 @@ class DraftSegment:
 class Draft:
     """What a model says before anything is checked. No segments: the pages do not answer.
 
-    ``confidence``: 0–1 where the model gives one. ``usage``: as in `Finish`. ``refused``: the model declined.
-    ``warnings``: what a person should know, such as a reply that was cut or pages that did not fit.
+    ``confidence``: 0–1 where the model gives one. ``usage``: as in `Finish`. ``refused``: the model declined. ``cut``:
+    the reply ran into its limit. ``warnings``: what a person should know, such as pages that did not fit.
     """
 
     segments: tuple[DraftSegment, ...]
@@ -389,6 +389,7 @@ class Draft:
     usage: Mapping[str, int] = field(default_factory=dict)
     refused: bool = False
     warnings: tuple[str, ...] = ()
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,7 +436,7 @@ class Segment:
 class Answer:
     """A checked answer. ``pages_used``: the pages that the model was given, best first.
 
-    ``query``: what was searched for: the question, or what a conversation made of it.
+    ``query``: what was searched for: the question, or what a conversation made of it. ``cut``: as in `Draft`.
     """
 
     question: str
@@ -449,6 +450,7 @@ class Answer:
     warnings: tuple[str, ...] = ()
     took_ms: float = 0.0
     query: str = ""
+    cut: bool = False
 
     @property
     def text(self) -> str:

@@ -219,6 +219,18 @@ class TooManyRequests(AccessError):
         self.retry_after = retry_after
 
 
+class ServerError(FolioscopeError):
+    """A Folioscope server failed, or what answered in its place is none."""
+
+    code = "internal_error"
+
+
+class ServerUnreachable(ServerError):
+    """No answer came from a Folioscope server, or it broke off."""
+
+    code = "server_unreachable"
+
+
 class ReplayError(FolioscopeError):
     """A request can't be carried out under its Idempotency-Key."""
 
@@ -241,18 +253,6 @@ class Changed(FolioscopeError):
     """What was to be changed is no longer as it was when it was looked at."""
 
     code = "precondition_failed"
-
-
-class ServerError(FolioscopeError):
-    """A Folioscope server failed, or what answered in its place is none."""
-
-    code = "internal_error"
-
-
-class ServerUnreachable(ServerError):
-    """No answer came from a Folioscope server, or it broke off."""
-
-    code = "server_unreachable"
 
 
 class CollectionExists(FolioscopeError):

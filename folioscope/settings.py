@@ -150,6 +150,11 @@ class Settings(BaseSettings):
         64, ge=1, description="requests that one key, or all without a key, may have running on a server"
     )
 
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$",
+        description="where users reach the server, for links in answers; empty: the address a request came to",
+    )
     answers_kept: int = Field(
         10_000, ge=0, description="answers that a server knows by their ids for feedback: question, pages, no text"
     )

@@ -94,6 +94,7 @@ async def stream(
         warnings=(*draft.warnings, *check.reservations(), *notes, *found.reservations),
         took_ms=(time.perf_counter() - started) * 1000,
         query=query or question,
+        cut=draft.cut,
     )
     yield watch.answered(done)
 

@@ -111,6 +111,7 @@ class _Reading:
         self._segments: list[DraftSegment] = []
         self._finish: Finish | None = None
         self._broken = ""
+        self._cut = False
         self._begun = False
 
     async def pieces(self, model: VisionModel) -> AsyncIterator[Piece]:
@@ -138,6 +139,7 @@ class _Reading:
                 yield piece[:room]
                 room -= len(piece)
                 if room < 0:
+                    self._cut = True
                     self._broken = f"The reply was cut after {MOST_CHARACTERS:,} characters."
                     return
 
@@ -157,6 +159,7 @@ class _Reading:
             usage=finish.usage if finish else {},
             refused=finish is not None and finish.reason == "refusal",
             warnings=(*notes, said) if said else tuple(notes),
+            cut=self._cut or (finish is not None and finish.reason == "length"),
         )
 
 

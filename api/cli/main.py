@@ -22,6 +22,7 @@ from api.cli import (
     keys,
     library,
     look,
+    mcp,
     models,
     output,
     places,
@@ -30,7 +31,7 @@ from api.cli import (
 )
 
 SERVER = ("--url", "--api-key")
-HERE = ("config", "demo", "doctor", "label", "look", "models", "serve", "version")
+HERE = ("config", "demo", "doctor", "label", "look", "models", "serve", "version", "worker")
 """Commands that are about this machine."""
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ reading.add_to(app)
 look.add_to(app)
 serving.add_to(app)
 keys.add_to(app)
+mcp.add_to(app)
 
 
 def _print_version(asked: bool) -> None:

@@ -10,10 +10,10 @@ from starlette.responses import PlainTextResponse
 
 from api.metrics import CONTENT_TYPE, Metrics
 from api.problems import RETRY_S
-from api.security import Admin, Reader
+from api.security import Access, Admin, Reader
 from api.service import Service
 from folioscope import __version__
-from folioscope.errors import ChannelUnavailable, FolioscopeError, NotFoundError
+from folioscope.errors import ChannelUnavailable, CollectionNotFound, FolioscopeError, NotFoundError
 
 router = APIRouter(tags=["system"])
 
@@ -100,3 +100,24 @@ def list_models(access: Reader) -> Models:
     """A model for each collection that may be seen."""
     names = ["docs", *(f"docs/{each.name}" for each in access.collections())]
     return Models(data=[ModelOut(id=name) for name in names], answering=access.service.model().name)
+
+
+@router.get("/v1/models/{model}")
+def get_model(model: str, access: Reader) -> ModelOut:
+    """``docs``."""
+    return _named(model, access)
+
+
+@router.get("/v1/models/{model}/{collection}")
+def get_model_of_collection(model: str, collection: str, access: Reader) -> ModelOut:
+    """``docs/<collection>``."""
+    return _named(f"{model}/{collection}", access)
+
+
+def _named(name: str, access: Access) -> ModelOut:
+    if name != "docs":
+        kind, _, collection = name.partition("/")
+        if kind != "docs":
+            raise CollectionNotFound(f"There is no model {name!r}; the models are docs and docs/<collection>.")
+        access.collection(collection)
+    return ModelOut(id=name)

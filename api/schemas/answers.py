@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Box, Given, Metadata, Progress, Text, coverage_in, image_url, notes, progress
+from api.schemas.common import Box, Given, Metadata, Progress, Text, coverage_in, image_url, notes, progress, view_url
 from folioscope import domain
 from folioscope.settings import ChannelName
 
@@ -119,6 +119,7 @@ class CitationOut(BaseModel):
     boxes: list[Box]
     union_box: Box | None
     image_url: str
+    view_url: str
 
 
 class SegmentOut(BaseModel):
@@ -129,7 +130,7 @@ class SegmentOut(BaseModel):
 
 
 class AnswerOut(BaseModel):
-    """See `folioscope.domain.Answer`. ``pages_used``: the pages that the model was given."""
+    """See `folioscope.domain.Answer`. ``pages_used``: the pages that the model was given. ``cut``: it may go on."""
 
     object: Literal["answer"] = "answer"
     id: str
@@ -142,6 +143,7 @@ class AnswerOut(BaseModel):
     pages_used: list[Hit]
     confidence: float | None
     usage: dict[str, int]
+    cut: bool = False
     warnings: list[str]
     model: str
     took_ms: float
@@ -217,7 +219,7 @@ def search_in(given: SearchOut) -> domain.SearchResult:
 
 
 def citation_out(found: domain.Citation) -> CitationOut:
-    """With the address of the page's image."""
+    """With the addresses of the page's image and of the place where people look at it."""
     return CitationOut(
         index=found.index,
         document=document_name(found.document),
@@ -229,6 +231,7 @@ def citation_out(found: domain.Citation) -> CitationOut:
         boxes=list(found.boxes),
         union_box=found.union_box,
         image_url=image_url(found.key),
+        view_url=view_url(found),
     )
 
 
@@ -268,6 +271,7 @@ def answer_out(found: domain.Answer, answer_id: str) -> AnswerOut:
         pages_used=[hit_out(each) for each in found.pages_used],
         confidence=found.confidence,
         usage=dict(found.usage),
+        cut=found.cut,
         warnings=notes(found.warnings),
         model=found.model,
         took_ms=round(found.took_ms, 1),
@@ -285,6 +289,7 @@ def answer_in(given: AnswerOut) -> domain.Answer:
         model=given.model,
         confidence=given.confidence,
         usage=given.usage,
+        cut=given.cut,
         warnings=tuple(given.warnings),
         took_ms=given.took_ms,
         query=given.query,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Generic, Literal, TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +17,8 @@ Whole = Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Tag = Annotated[bool, Field(strict=True)] | Whole | Real | Annotated[str, Field(max_length=1000)]
 Metadata = Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Tag], Field(max_length=100)]
+QUOTED = 300
+"""Characters of a quote in a link."""
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """What is stored: Postgres takes no NUL."""
 PRINTED = r"^[^\x00-\x1f\x7f]*$"
@@ -56,6 +59,16 @@ class Progress(BaseModel):
 def image_url(key: domain.PageKey) -> str:
     """Where the page's image is, for as long as this version is."""
     return f"/v1/documents/{key.document_id}/pages/{key.number}/image?version={key.version}"
+
+
+def view_url(cited: domain.Citation) -> str:
+    """Where people look at a citation. The fragment stays in their browser: the page, and a quote that was found on it,
+    so much of it that a link stays short.
+    """
+    words = cited.quote if cited.quote_status in ("exact", "fuzzy") else ""
+    if len(words) > QUOTED:
+        words = words[:QUOTED].rpartition(" ")[0]
+    return f"/d/{cited.document.id}#page={cited.page}" + (f"&cite={quote(words, safe='')}" if words else "")
 
 
 def failure(problem: domain.Problem | None) -> Failure | None:

@@ -25,7 +25,7 @@ from folioscope.settings import load_settings
 from ingest import Library
 from tests.support.serving import finished, serving, upload
 
-PUBLIC = {"/healthz", "/readyz", "/version", "/openapi.json"}
+PUBLIC = {"/docs", "/healthz", "/readyz", "/version", "/openapi.json"}
 PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/collections"): {"json": {"name": "another"}},
@@ -43,6 +43,15 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/search"): {"json": {"query": "heron", "collection": "secret"}},
     ("POST", "/v1/chat/completions"): {
         "json": {"model": "docs/secret", "messages": [{"role": "user", "content": "heron?"}]}
+    },
+    ("POST", "/mcp"): {
+        "json": {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "search_pages", "arguments": {"query": "heron", "collection": "secret"}},
+        },
+        "headers": {"accept": "application/json, text/event-stream"},
     },
     ("POST", "/v1/ask"): {"json": {"question": "heron?", "collection": "secret"}},
     ("POST", "/v1/conversations"): {"json": {"collection": "secret"}},
@@ -108,7 +117,14 @@ def filled(client: httpx2.Client, keys: Keys, tmp_path_factory: pytest.TempPathF
     conversation = client.post("/v1/conversations", json={"collection": "secret", "title": "On the heron"}).json()
     del client.headers["authorization"]
     names = {"document": made["document"]["id"], "job": made["job"], "conversation": conversation["id"]}
-    others = {"collection": "secret", "number": "1", "channel": "lexical", "key": "key_0", "webhook": "whk_0"}
+    others = {
+        "collection": "secret",
+        "number": "1",
+        "model": "docs",
+        "channel": "lexical",
+        "key": "key_0",
+        "webhook": "whk_0",
+    }
     return {**names, **others}
 
 
@@ -119,10 +135,11 @@ def routes(client: httpx2.Client) -> list[tuple[str, str]]:
 
 
 def ask(client: httpx2.Client, method: str, path: str, filled: dict[str, str], **more: Any) -> httpx2.Response:
-    body = dict(BODIES.get((method, path), {}))
-    if "json" in body:
-        body["json"] = json.loads(json.dumps(body["json"]).replace("{document}", filled["document"]))
-    return client.request(method, path.format(**filled), **body, **more)
+    given = dict(BODIES.get((method, path), {}))
+    if "json" in given:
+        given["json"] = json.loads(json.dumps(given["json"]).replace("{document}", filled["document"]))
+    headers = {**given.get("headers", {}), **more.pop("headers", {})}
+    return client.request(method, path.format(**filled), **{**given, **more, "headers": headers})
 
 
 def test_every_route_stands_in_the_description(client) -> None:
@@ -162,8 +179,10 @@ def test_what_a_key_was_not_granted_does_not_exist_for_it(client, library, keys,
         assert "secret" not in said
         if path in WHOLE:
             assert answer.json()["code"] == "forbidden", (method, path, answer.text)
-        elif path in ("/v1/collections", "/v1/models"):
+        elif path in ("/v1/collections", "/v1/models", "/v1/models/{model}"):
             assert answer.status_code == (403 if method == "POST" else 200)
+        elif path == "/mcp":  # there errors are results
+            assert "There is no collection" in answer.text
         else:
             assert answer.status_code == 404, (method, path, answer.text)
     assert [each["name"] for each in client.get("/v1/collections", headers=foreign).json()["data"]] == ["mine"]

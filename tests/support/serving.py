@@ -26,7 +26,7 @@ def serving(library: Library, **options: Any) -> Iterator[httpx2.Client]:
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    with blockbuster_ctx():  # what blocks the server's loop is an error there
+    with blockbuster_ctx("api"):  # what blocks the server's loop is an error there
         thread.start()
         try:
             base = f"http://127.0.0.1:{listening.getsockname()[1]}"
