@@ -1,0 +1,75 @@
+// The conversation: turns one below the other, the input at its foot.
+
+import { button, h, iconButton, put } from "./dom.js";
+import { composer } from "./composer.js";
+import { first } from "./first.js";
+import { help } from "./help.js";
+import { go } from "./router.js";
+import { brand, showRail } from "./rail.js";
+import { collection, documents, loaded, scope } from "./state.js";
+import { turn } from "./turn.js";
+
+/** @typedef {ReturnType<typeof turn>} Turn */
+
+export function talk() {
+  const welcome = first((question) => ask(question));
+  const thread = h("div", { class: "thread" });
+  const invitation = h("p", { class: "invitation" }, "Ask something, or search for a page.");
+  const scroller = h("div", { class: "scroll", tabindex: -1 }, invitation, thread);
+  const writing = composer(ask, (query) => go(`/?search=${encodeURIComponent(query)}`), () => running?.stop());
+  const renew = button("New question", clear, { hidden: true });
+  const element = h(
+    "section",
+    { class: "room talk", "aria-label": "Conversation" },
+    h("div", { class: "bar" }, h("div", { class: "narrow" }, brand()), h("span", { class: "fill" }), renew, iconButton("menu", "Library", () => showRail(true), { class: "narrow" }), h("button", { type: "button", class: "button square", "aria-label": "Keys", title: "Keys", on: { click: help } }, "?")),
+    welcome,
+    scroller,
+    writing.element,
+  );
+  /** @type {Turn | null} */
+  let running = null;
+
+  /** @param {string} question */
+  async function ask(question) {
+    const asked = { question, collection: collection.get() || null, documents: scope.get().size ? [...scope.get()] : null };
+    await pose(asked);
+  }
+
+  /** @param {import("./turn.js").Asked} asked */
+  async function pose(asked) {
+    running?.stop();
+    const made = turn(asked, (same) => pose(same));
+    running = made;
+    thread.append(made.element);
+    state();
+    writing.busy(true);
+    writing.invite("Ask something else");
+    // The question goes to the top and stays there while its answer grows below.
+    made.element.scrollIntoView({ block: "start", behavior: "smooth" });
+    await made.run();
+    if (running !== made) return;
+    running = null;
+    writing.busy(false);
+  }
+
+  function clear() {
+    running?.stop();
+    put(thread);
+    writing.invite("Ask the documents");
+    state();
+    writing.focus();
+  }
+
+  function state() {
+    const talking = thread.childElementCount > 0;
+    const empty = loaded.get() && !documents.get().length && !talking;
+    welcome.hidden = !empty;
+    scroller.hidden = empty;
+    writing.element.hidden = empty;
+    invitation.hidden = talking;
+    renew.hidden = !talking;
+  }
+  loaded.watch(state);
+  documents.watch(state);
+  return { element, ask, focus: writing.focus, fill: writing.fill };
+}
