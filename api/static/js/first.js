@@ -5,7 +5,7 @@ import { button, h, icon, put, s } from "./dom.js";
 import { addSamples, sampleQuestions } from "./library.js";
 import { pickFiles } from "./upload.js";
 
-/** @param {(question: string) => void} ask asked when the samples are read */
+/** @param {(question: string, first: Promise<unknown>) => void} ask */
 export function first(ask) {
   const asks = h("ul", { class: "asks" });
   const told = h("p", { class: "quiet", role: "status" });
@@ -25,24 +25,20 @@ export function first(ask) {
     ),
   );
 
-  /** @param {string} [question] */
-  async function openSample(question) {
-    const buttons = [opening, ...asks.querySelectorAll("button")];
-    for (const each of buttons) each.disabled = true;
+  async function openSample() {
+    opening.disabled = true;
     put(told, "Reading the sample: a report, a manual and a scanned letter.");
     try {
       await addSamples();
       put(told);
-      if (question) ask(question);
     } catch (error) {
       put(told, `The sample could not be opened: ${problemOf(error).message}`);
-    } finally {
-      for (const each of buttons) each.disabled = false;
     }
+    opening.disabled = false;
   }
 
   sampleQuestions().then(
-    (list) => put(asks, h("li", { class: "quiet small" }, "Or ask the sample"), list.map(({ question }) => h("li", {}, h("button", { type: "button", on: { click: () => openSample(question) } }, h("span", { class: "fill" }, question), icon("go"))))),
+    (list) => put(asks, h("li", { class: "quiet small" }, "Or ask the sample"), list.map(({ question }) => h("li", {}, h("button", { type: "button", on: { click: () => ask(question, addSamples()) } }, h("span", { class: "fill" }, question), icon("go"))))),
     () => {},
   );
   return element;

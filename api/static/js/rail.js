@@ -14,13 +14,14 @@ import { pickFiles } from "./upload.js";
 export function rail() {
   const filter = h("input", { type: "search", placeholder: "Filter documents", "aria-label": "Filter documents" });
   const chooser = h("select", { "aria-label": "Collection" });
+  const above = h("div", { class: "above" }, h("div", { class: "field" }, icon("search"), filter));
   const shelf = h("ul", { class: "shelf", "aria-label": "Documents" });
   const reads = h("span", { class: "fill one-line" });
   const element = h(
     "nav",
     { class: "pane rail", "aria-label": "Library", id: "library" },
     h("div", { class: "bar" }, brand(), h("span", { class: "fill" }), iconButton("close", "Close the library", () => showRail(false), { class: "close-rail" })),
-    h("div", { class: "above" }, h("div", { class: "field" }, icon("search"), filter)),
+    above,
     h("div", { class: "title" }, chooser),
     shelf,
     h("div", { class: "below" }, button("Add documents", pickFiles, { class: "lined" }, icon("add"))),
@@ -46,6 +47,7 @@ export function rail() {
     const wanted = filter.value.trim().toLowerCase();
     const listed = documents.get().filter((each) => each.filename.toLowerCase().includes(wanted));
     put(shelf, listed.map(row), loaded.get() && !listed.length && h("li", { class: "quiet small title" }, wanted ? "None of this name." : "Nothing here yet."));
+    above.hidden = !documents.get().length;
     if (wanted && more.get()) loadMore();
     light();
   }
@@ -82,7 +84,7 @@ export function rail() {
 /** @param {DocumentOut} found */
 function book(found) {
   const cover = h("span", { class: "cover" });
-  if (found.pages && found.status !== "failed") {
+  if (found.status === "ready" && found.pages) {
     const picture = h("img", { alt: "", loading: "lazy", decoding: "async" });
     cover.append(picture);
     show(picture, imageAddress(found.id, found.version, 1, 30)).then((there) => there || bare(cover));
@@ -106,7 +108,7 @@ function book(found) {
     h(
       "span",
       { class: "fill" },
-      h("b", { class: "one-line", title: found.filename }, titleOf(found.filename)),
+      h("b", { title: found.filename }, titleOf(found.filename)),
       h("small", { class: "one-line" }, stateOf(found)),
       behind && h("i", { class: "gauge", vars: { part: share(found) } }),
     ),

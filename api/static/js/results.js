@@ -21,7 +21,7 @@ export function results(askThis) {
   const list = h("ol", { class: "hits", "aria-label": "Pages that match" });
   const notes = h("div", { class: "after" });
   const form = h("form", { class: "search-bar", role: "search" }, h("div", { class: "narrow" }, brand()), h("div", { class: "field fill" }, icon("search"), input), button("Ask this", () => askThis(input.value.trim()), { class: "first" }), iconButton("menu", "Library", () => showRail(true), { class: "narrow" }), iconButton("close", "Close the search", () => go("/")));
-  const element = h("section", { class: "room results", "aria-label": "Search results", hidden: true }, form, h("div", { class: "scroll wide-scroll", tabindex: -1 }, facts, list, notes));
+  const element = h("section", { class: "room results", "aria-label": "Search results", hidden: true }, form, h("div", { class: "scroll", tabindex: -1 }, facts, list, notes));
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -12,7 +12,7 @@ import { turn } from "./turn.js";
 /** @typedef {ReturnType<typeof turn>} Turn */
 
 export function talk() {
-  const welcome = first((question) => ask(question));
+  const welcome = first(ask);
   const thread = h("div", { class: "thread" });
   const invitation = h("p", { class: "invitation" }, "Ask something, or search for a page.");
   const scroller = h("div", { class: "scroll", tabindex: -1 }, invitation, thread);
@@ -29,14 +29,19 @@ export function talk() {
   /** @type {Turn | null} */
   let running = null;
 
-  /** @param {string} question */
-  async function ask(question) {
-    const asked = { question, collection: collection.get() || null, documents: scope.get().size ? [...scope.get()] : null };
-    await pose(asked);
+  /**
+   * @param {string} question
+   * @param {Promise<unknown>} [first] what has to be done before
+   */
+  async function ask(question, first) {
+    await pose({ question, collection: collection.get() || null, documents: scope.get().size ? [...scope.get()] : null }, first);
   }
 
-  /** @param {import("./turn.js").Asked} asked */
-  async function pose(asked) {
+  /**
+   * @param {import("./turn.js").Asked} asked
+   * @param {Promise<unknown>} [first]
+   */
+  async function pose(asked, first) {
     running?.stop();
     const made = turn(asked, (same) => pose(same));
     running = made;
@@ -46,7 +51,7 @@ export function talk() {
     writing.invite("Ask something else");
     // The question goes to the top and stays there while its answer grows below.
     made.element.scrollIntoView({ block: "start", behavior: "smooth" });
-    await made.run();
+    await made.run(first);
     if (running !== made) return;
     running = null;
     writing.busy(false);

@@ -54,9 +54,11 @@ export function turn(asked, again) {
     pages.light();
   }
 
-  /** @param {...(Node | string)} parts what is going on, in words */
-  function tell(...parts) {
-    put(facts, parts.map((part) => h("span", {}, part)));
+  /** @param {...string} parts what is going on */
+  function busy(...parts) {
+    const sign = mark();
+    sign.classList.add("busy");
+    put(facts, [sign, ...parts].map((part) => h("span", {}, part)));
   }
 
   function waitForText() {
@@ -69,8 +71,7 @@ export function turn(asked, again) {
     found = result;
     pages.deal(result.hits);
     const best = result.hits[0];
-    tell(mark(), best ? `Found ${count(result.hits.length, "page")}` : "Found no page", `reading with ${reader()}`);
-    facts.querySelector(".mark")?.classList.add("busy");
+    busy(best ? `Found ${count(result.hits.length, "page")}` : "Found no page", `reading with ${reader()}`);
     if (best && !isNarrow() && view.get()?.tab !== "heat") openHit(best, id, [], result.query, { quiet: true });
   }
 
@@ -212,10 +213,18 @@ export function turn(asked, again) {
     light();
   }
 
-  async function run() {
-    tell(mark(), "Looking for pages");
-    facts.querySelector(".mark")?.classList.add("busy");
+  /** @param {Promise<unknown>} [first] what has to be done before, the reading of documents */
+  async function run(first) {
     waitForText();
+    if (first) {
+      busy("Reading the sample: a report, a manual and a scanned letter");
+      try {
+        await first;
+      } catch (error) {
+        return breakOff(`The sample could not be read: ${lower(problemOf(error).message)}`);
+      }
+    }
+    busy("Looking for pages");
     const json = { question: asked.question, stream: true, ...(asked.collection && { collection: asked.collection }), ...(asked.documents && { documents: asked.documents }) };
     let done = false;
     try {

@@ -54,6 +54,28 @@ export function lay(layer, words, ratio) {
   );
 }
 
+const APART = 0.4; // of a line's height between two lines: more begins a paragraph
+
+/**
+ * Blocks joined where one goes on in the next line, for many files make a block of every line.
+ * @param {WordOut[]} words
+ * @returns {WordOut[][]}
+ */
+function paragraphs(words) {
+  /** @type {WordOut[][]} */
+  const found = [];
+  for (const block of blocks(words)) {
+    const last = found.at(-1)?.at(-1)?.box;
+    const next = block[0]?.box;
+    const high = next ? next[3] - next[1] : 0;
+    const gap = last && next ? next[1] - last[3] : 1;
+    const alike = last && Math.abs(last[3] - last[1] - high) < 0.2 * high;
+    if (alike && gap > -0.5 * high && gap < APART * high) found.at(-1)?.push(...block);
+    else found.push([...block]);
+  }
+  return found;
+}
+
 /**
  * The page's text in paragraphs; words of citations are marked.
  * @param {WordOut[]} words
@@ -67,7 +89,7 @@ export function reading(words, cited, current) {
     const inside = cited.filter((each) => each.boxes.some((box) => x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3]));
     return inside.find((each) => each.index === current) ?? inside[0];
   };
-  return blocks(words).map((block) => {
+  return paragraphs(words).map((block) => {
     const paragraph = h("p");
     /** @type {HTMLElement | null} */
     let run = null;
