@@ -6,8 +6,9 @@ import threading
 
 from playwright.sync_api import expect
 
+from tests.support.line import line_to
 from tests.support.pages import DIVIDEND, QUOTE, ask, found, strokes
-from tests.support.vendors import Reply
+from tests.support.vendors import Refusal, Reply
 
 
 def test_pages_that_do_not_say_are_shown_as_not_used(read_site, vendors, open_page) -> None:
@@ -61,25 +62,54 @@ def test_text_and_chips_come_while_the_model_writes_and_stopping_keeps_them(read
         go_on.set()
 
 
-def test_an_answer_that_breaks_off_keeps_its_text_and_can_be_asked_again(read_site, vendors, open_page) -> None:
-    vendors.reply = Reply(f"A dividend of 0.35 euros [[1: {QUOTE}]]. More follows here.", pieces=8, cut_after=5)
+def test_a_reply_that_breaks_off_is_answered_as_far_as_it_came(read_site, vendors, open_page) -> None:
+    vendors.reply = Reply(f"A dividend of 0.35 euros [[1: {QUOTE}]]. More follows here.", pieces=8, cut_after=7)
+    page = open_page(f"{read_site.base_url}")
+    turn = ask(page, DIVIDEND)
+    expect(turn.locator(".note").first).to_contain_text("The reply broke off")
+    expect(turn.locator(".answer .cite")).to_have_count(1)
+
+
+def test_a_model_that_fails_is_told_and_can_be_asked_again(read_site, vendors, open_page) -> None:
+    vendors.reply = Refusal("unknown_model")
     page = open_page(f"{read_site.base_url}")
     page.fill("#question", DIVIDEND)
     page.press("#question", "Enter")
     turn = page.locator("article.turn").first
-    expect(turn.get_by_role("alert")).to_contain_text("The answer stopped here: the answering model")
-    expect(turn.locator(".answer")).to_contain_text("A dividend of")
+    expect(turn.get_by_role("alert")).to_contain_text("No answer: the answering model is not available on this server.")
+    expect(turn.locator(".leaf")).to_have_count(found(read_site, DIVIDEND))
     vendors.reply = f"A dividend of 0.35 euros [[1: {QUOTE}]]."
     turn.get_by_role("button", name="Ask again").click()
     expect(page.locator("article.turn").last).to_have_attribute("data-status", "answered")
+
+
+def test_when_the_connection_breaks_the_text_stays_and_can_be_asked_again(read_site, vendors, open_page) -> None:
+    go_on = threading.Event()
+    answer = f"A dividend of 0.35 euros [[1: {QUOTE}]]."
+    vendors.reply = Reply(answer, hold=go_on, pieces=2)
+    with line_to(read_site.base_url.port) as line:
+        page = open_page(line.url)
+        page.fill("#question", DIVIDEND)
+        page.press("#question", "Enter")
+        turn = page.locator("article.turn").first
+        expect(turn.locator(".answer")).to_contain_text("A dividend")
+        line.cut()
+        go_on.set()
+        expect(turn.get_by_role("alert")).to_contain_text("The answer stopped here: no connection to the server.")
+        expect(turn.locator(".answer")).to_contain_text("A dividend")
+        line.mend()
+        vendors.reply = answer
+        turn.get_by_role("button", name="Ask again").click()
+        expect(page.locator("article.turn").last).to_have_attribute("data-status", "answered")
+        page.complaints.clear()  # the browser tells of the broken connection
 
 
 def test_what_a_model_writes_is_text_and_never_markup(read_site, vendors, open_page) -> None:
     evil = '<img src=x onerror="document.title=1"> **bold** [here](https://example.org)'
     vendors.reply = f"{evil} [[1: {QUOTE}]]."
     page = open_page(f"{read_site.base_url}")
-    turn = ask(page, '<script>document.title = "taken"</script>')
-    expect(turn.locator(".question")).to_have_text('<script>document.title = "taken"</script>')
+    turn = ask(page, '<script>document.title = "taken"</script> dividend')
+    expect(turn.locator(".question")).to_have_text('<script>document.title = "taken"</script> dividend')
     expect(turn.locator(".answer")).to_contain_text("<img src=x onerror=")
     expect(turn.locator(".answer strong")).to_have_text("bold")
     assert turn.locator(".answer img, .answer a:not(.cite), script").count() == 0

@@ -3,7 +3,7 @@
 import { help } from "./help.js";
 import { showRail } from "./rail.js";
 import { go, turn } from "./router.js";
-import { room, view } from "./state.js";
+import { canLook, room, view } from "./state.js";
 import { pickFiles } from "./upload.js";
 
 /**
@@ -18,7 +18,7 @@ export function listen({ talk, results, viewer }) {
     j: () => walk(1),
     k: () => walk(-1),
   };
-  /** @type {Record<string, () => void>} */
+  /** @type {Record<string, () => unknown>} */
   const looking = {
     "]": () => viewer.leaf(1),
     "[": () => viewer.leaf(-1),
@@ -27,6 +27,7 @@ export function listen({ talk, results, viewer }) {
     "-": viewer.page.smaller,
     0: viewer.page.fit,
     t: () => turn({ tab: view.get()?.tab === "text" ? "page" : "text" }),
+    h: () => view.get()?.query && canLook() && turn({ tab: view.get()?.tab === "heat" ? "page" : "heat" }),
     c: viewer.copyQuote,
     ArrowRight: () => viewer.turnTo((view.get()?.page ?? 0) + 1),
     ArrowLeft: () => viewer.turnTo((view.get()?.page ?? 0) - 1),

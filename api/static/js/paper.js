@@ -52,6 +52,7 @@ export function paper() {
 
   /** @param {boolean} anew whether the strokes are drawn as one watches */
   function drawMarks(anew) {
+    if (shown?.tab === "heat") return put(flags);
     const cited = here();
     const index = lit.get()?.source === shown?.source ? (lit.get()?.index ?? 0) : (shown?.current ?? 0);
     const strong = cited.some((each) => each.index === index) ? index : (shown?.current ?? 0);
@@ -155,7 +156,7 @@ export function paper() {
         flags.replaceChildren();
         lift(next);
       } else {
-        drawMarks(before.current !== next.current || before.cited !== next.cited);
+        drawMarks(before.current !== next.current || before.cited !== next.cited || before.tab !== next.tab);
         if (before.current !== next.current) reveal();
       }
     },

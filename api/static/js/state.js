@@ -49,6 +49,10 @@ export const scope = signal(/** @type {ReadonlySet<string>} */ (new Set()));
 /** The answering model's name; empty until it is known. */
 export const model = signal("");
 
+/** Whether a channel of the collection looks at pages, so that it can show where. */
+export const canLook = () =>
+  collections.get().some((each) => each.name === collection.get() && each.channels.some((name) => name === "visual" || name === "image"));
+
 export const isNarrow = () => matchMedia("(max-width: 767px)").matches;
 
 /**

@@ -136,7 +136,8 @@ export function turn(asked, again) {
   /** @param {AnswerOut} answer */
   function sayNothing(answer) {
     verdictLine.hidden = false;
-    if (answer.status === "blocked") verdictLine.textContent = "The model declined to answer.";
+    if (answer.status === "blocked") put(verdictLine, "The model declined to answer.");
+    else if (!found?.hits.length) put(verdictLine, "No page matches this question.");
     if (found?.hits.length) {
       pages.element.classList.add("unused");
       quotes.after(h("h3", { class: "label" }, "Closest pages, not used"), pages.element);
@@ -172,7 +173,7 @@ export function turn(asked, again) {
     const notes = answer.warnings.map((words) => h("p", { class: "note" }, icon("alert"), words));
     if (answer.status === "partial") notes.unshift(h("p", { class: "note" }, icon("alert"), "Some of this rests on no quote that could be found on a page."));
     if (answer.model === "extractive" && answer.status !== "not_found") notes.push(extractive());
-    put(after, notes, actions(() => copy(asWhole(answer))));
+    put(after, notes, actions(answer.segments.length ? () => copy(asWhole(answer)) : null));
   }
 
   function extractive() {

@@ -4,15 +4,17 @@ import { ask, pageText, problemOf } from "./api.js";
 import { asText, openCitation, verdict } from "./cite.js";
 import { copy, dress, h, iconButton, put } from "./dom.js";
 import { fore } from "./fore.js";
+import { heat } from "./heat.js";
 import { paper } from "./paper.js";
 import { addressOf, close, turn } from "./router.js";
-import { documents, titleOf, view } from "./state.js";
+import { canLook, documents, titleOf, view } from "./state.js";
 import { reading } from "./words.js";
 
 /** @typedef {import("./state.js").View} View */
 
 export function viewer() {
   const page = paper();
+  const warm = heat(page.sheet, page.over);
   const edge = fore((to) => turnTo(to));
   const title = h("h2", { class: "one-line" });
   const place = h("small", {});
@@ -26,6 +28,7 @@ export function viewer() {
     { class: "pane evidence", "aria-label": "Evidence", hidden: true },
     h("header", { class: "bar" }, h("div", { class: "fill" }, title, place), tabs, iconButton("link", "Copy a link to this", () => copyLink(), { class: "wide" }), iconButton("close", "Close the page", () => leave())),
     said,
+    warm.element,
     desk,
     edge.element,
   );
@@ -33,17 +36,20 @@ export function viewer() {
   /** @type {Element | null} */
   let from = null;
 
-  const TABS = /** @type {const} */ (["page", "text"]);
-  const buttons = TABS.map((name) =>
-    h("button", { type: "button", role: "tab", class: "button", "data-tab": name, on: { click: () => turn({ tab: name }) } }, name === "page" ? "Page" : "Text"),
+  /** @typedef {View["tab"]} Tab */
+  const TABS = /** @type {Record<Tab, string>} */ ({ page: "Page", text: "Text", heat: "Heat" });
+  const buttons = Object.entries(TABS).map(([name, words]) =>
+    h("button", { type: "button", role: "tab", class: "button", "data-tab": name, on: { click: () => turn({ tab: /** @type {Tab} */ (name) }) } }, words),
   );
   put(tabs, buttons);
   tabs.addEventListener("keydown", (event) => {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     event.stopPropagation();
-    const next = view.get()?.tab === "text" ? 0 : 1;
-    turn({ tab: TABS[next] ?? "page" });
-    buttons[next]?.focus();
+    const there = buttons.filter((each) => !each.hidden);
+    const at = there.findIndex((each) => each.dataset.tab === view.get()?.tab) + (event.key === "ArrowRight" ? 1 : -1);
+    const next = there[(at + there.length) % there.length];
+    next?.click();
+    next?.focus();
   });
 
   /** @param {number} to */
@@ -146,7 +152,10 @@ export function viewer() {
   view.watch((shown, before) => {
     element.hidden = !shown;
     document.body.classList.toggle("looking", shown !== null);
-    if (!shown) return page.show(null);
+    if (!shown) {
+      warm.show(null);
+      return page.show(null);
+    }
     if (!before || shown === before) from = document.activeElement;
     put(title, titleOf(shown.filename));
     dress(title, { title: shown.filename });
@@ -157,11 +166,13 @@ export function viewer() {
     for (const each of buttons) {
       const chosen = each.dataset.tab === shown.tab;
       dress(each, { "aria-selected": chosen, tabindex: chosen ? 0 : -1 });
+      if (each.dataset.tab === "heat") each.hidden = !shown.query || !canLook();
     }
     showPlace(shown);
     showQuote(shown);
     showText(shown);
     page.show(shown);
+    warm.show(shown);
   });
 
   return { element, page, leaf, turnTo, leave, copyQuote };

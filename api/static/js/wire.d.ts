@@ -107,6 +107,24 @@ export interface Hit {
   image_url: string;
 }
 
+export interface SimilarityOut {
+  object: "similarity_map";
+  kind: "similarity";
+  document: string;
+  version: number;
+  page: number;
+  channel: string;
+  query: string;
+  word: string | null;
+  tokens: { text: string; asked: boolean }[];
+  rows: number;
+  cols: number;
+  low: number;
+  high: number;
+  heat: number[][];
+  regions: RegionOut[];
+}
+
 export interface SearchOut {
   query: string;
   hits: Hit[];
