@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -35,7 +37,7 @@ def test_a_link_to_a_document_that_is_gone_says_so(site, open_page) -> None:
 def test_the_image_is_asked_for_as_wide_as_it_is_shown(site, open_page) -> None:
     asked: list[int] = []
     page = open_page(f"{site.base_url}", device_scale_factor=2)
-    page.on("request", lambda each: "/image" in each.url and asked.append(int(each.url.rpartition("width=")[2])))
+    page.on("request", lambda each: asked.extend(map(int, re.findall(r"/image\?width=(\d+)", each.url))))
     page.goto(link(site, QUOTE))
     strokes(page)
     shown = page.locator(".evidence .paper").bounding_box()["width"]

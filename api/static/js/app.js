@@ -2,6 +2,7 @@
 
 import { problemOf } from "./api.js";
 import { button, h, icon, put } from "./dom.js";
+import { home } from "./conversation.js";
 import { askForKey } from "./key.js";
 import { listen } from "./keys.js";
 import { load } from "./library.js";
@@ -18,7 +19,7 @@ showTheme();
 
 const conversation = talk();
 const found = results((question) => {
-  go("/");
+  go(home());
   conversation.ask(question);
 });
 const evidence = viewer();
@@ -42,7 +43,7 @@ async function begin() {
   trouble.hidden = true;
   try {
     await load();
-    start(found.search);
+    start({ search: found.search, reopen: conversation.reopen });
   } catch (error) {
     const { code, message } = problemOf(error);
     if (code === "unauthorized") return;

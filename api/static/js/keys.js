@@ -1,5 +1,6 @@
 // Keys that work everywhere but where text is written.
 
+import { home } from "./conversation.js";
 import { help } from "./help.js";
 import { showRail } from "./rail.js";
 import { go, turn } from "./router.js";
@@ -49,7 +50,7 @@ export function listen({ talk, results, viewer }) {
     if (document.querySelector(".rail.open")) return showRail(false);
     if (document.querySelector(":popover-open")) return;
     if (view.get()) viewer.leave();
-    else if (room.get() !== "talk") go("/");
+    else if (room.get() !== "talk") go(home());
     else if (event.target instanceof HTMLElement) event.target.blur();
   }
 }

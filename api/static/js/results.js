@@ -3,6 +3,7 @@
 import { ask, imageAddress, pageOf, problemOf, show } from "./api.js";
 import { announce, button, dress, h, icon, iconButton, put, s } from "./dom.js";
 import { frame, marker } from "./marks.js";
+import { home } from "./conversation.js";
 import { addressOf, go } from "./router.js";
 import { brand, showRail } from "./rail.js";
 import { collection, scope, titleOf, view } from "./state.js";
@@ -20,7 +21,7 @@ export function results(askThis) {
   const facts = h("p", { class: "facts", role: "status" });
   const list = h("ol", { class: "hits", "aria-label": "Pages that match" });
   const notes = h("div", { class: "after" });
-  const form = h("form", { class: "search-bar", role: "search" }, h("div", { class: "narrow" }, brand()), h("div", { class: "field fill" }, icon("search"), input), button("Ask this", () => askThis(input.value.trim()), { class: "first" }), iconButton("menu", "Library", () => showRail(true), { class: "narrow" }), iconButton("close", "Close the search", () => go("/")));
+  const form = h("form", { class: "search-bar", role: "search" }, h("div", { class: "narrow" }, brand()), h("div", { class: "field fill" }, icon("search"), input), button("Ask this", () => askThis(input.value.trim()), { class: "first" }), iconButton("menu", "Library", () => showRail(true), { class: "narrow" }), iconButton("close", "Close the search", () => go(home())));
   const element = h("section", { class: "room results", "aria-label": "Search results", hidden: true }, form, h("div", { class: "scroll", tabindex: -1 }, facts, list, notes));
 
   form.addEventListener("submit", (event) => {

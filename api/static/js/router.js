@@ -1,6 +1,7 @@
 // Addresses: which room is shown and what the viewer is open at. `/d/<document>#page=2&cite=<words>` opens a page with
 // a quote; the quote is checked anew against the page, so that a link can't mark what is not there.
 
+import { home } from "./conversation.js";
 import { ask, isAbort, problemOf, quoteOn } from "./api.js";
 import { toast } from "./dom.js";
 import { room, view } from "./state.js";
@@ -48,7 +49,7 @@ export function close() {
   if (!view.get()) return;
   view.set(null);
   if (history.state?.opened) history.back();
-  else history.replaceState({}, "", "/");
+  else history.replaceState({}, "", home());
 }
 
 /**
@@ -60,18 +61,19 @@ export function go(address) {
   read();
 }
 
-/** Called with what is looked for whenever an address says so. */
-let search = /** @type {(query: string) => void} */ (() => {});
+/** Told what an address asks for. */
+let rooms = { search: (/** @type {string} */ _query) => {}, reopen: (/** @type {string} */ _conversation) => {} };
 
-/** @param {(query: string) => void} searcher */
-export function start(searcher) {
-  search = searcher;
+/** @param {typeof rooms} told */
+export function start(told) {
+  rooms = told;
   addEventListener("popstate", read);
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a[data-room]") : null;
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    go(link.getAttribute("href") ?? "/");
+    const to = link.getAttribute("href") ?? "/";
+    go(to === "/" ? home() : to);
   });
   read();
 }
@@ -86,7 +88,8 @@ function read() {
   view.set(null);
   const query = new URLSearchParams(words).get("search");
   room.set(query ? "results" : (ROOMS[pathname] ?? "talk"));
-  if (query) search(query);
+  if (query) rooms.search(query);
+  if (pathname.startsWith("/c/")) rooms.reopen(decodeURIComponent(pathname.slice(3)));
 }
 
 /**
@@ -117,7 +120,7 @@ async function fromLink(id, words) {
     );
   } catch (error) {
     if (isAbort(error)) return;
-    history.replaceState({}, "", "/");
+    history.replaceState({}, "", home());
     toast(`The link could not be opened: ${problemOf(error).message}`, undefined, 8000);
   }
 }

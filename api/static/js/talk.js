@@ -1,12 +1,15 @@
 // The conversation: turns one below the other, the input at its foot.
 
-import { button, h, iconButton, put } from "./dom.js";
+import { button, h, iconButton, put, toast } from "./dom.js";
+import { problemOf } from "./api.js";
 import { composer } from "./composer.js";
+import { leave, recall } from "./conversation.js";
 import { first } from "./first.js";
 import { help } from "./help.js";
 import { go } from "./router.js";
 import { brand, showRail } from "./rail.js";
-import { collection, documents, loaded, scope } from "./state.js";
+import { choose } from "./library.js";
+import { collection, documents, loaded, scope, view } from "./state.js";
 import { turn } from "./turn.js";
 
 /** @typedef {ReturnType<typeof turn>} Turn */
@@ -34,7 +37,7 @@ export function talk() {
    * @param {Promise<unknown>} [first] what has to be done before
    */
   async function ask(question, first) {
-    await pose({ question, collection: collection.get() || null, documents: scope.get().size ? [...scope.get()] : null }, first);
+    await pose({ question, documents: scope.get().size ? [...scope.get()] : null }, first);
   }
 
   /**
@@ -57,8 +60,33 @@ export function talk() {
     writing.busy(false);
   }
 
+  /** @param {string} id */
+  async function reopen(id) {
+    try {
+      const kept = await recall(id);
+      if (!kept) return;
+      running?.stop();
+      if (collection.get() !== kept.collection) await choose(kept.collection);
+      put(thread);
+      for (const { question, answer } of kept.turns) {
+        const made = turn({ question, documents: null }, (same) => pose(same));
+        made.recall(answer);
+        thread.append(made.element);
+      }
+      writing.invite("Ask something else");
+      state();
+      thread.lastElementChild?.scrollIntoView({ block: "start" });
+    } catch (error) {
+      history.replaceState({}, "", "/");
+      toast(`The conversation could not be opened: ${problemOf(error).message}`, undefined, 8000);
+    }
+  }
+
   function clear() {
     running?.stop();
+    leave();
+    view.set(null);
+    history.pushState({}, "", "/");
     put(thread);
     writing.invite("Ask the documents");
     state();
@@ -76,5 +104,5 @@ export function talk() {
   }
   loaded.watch(state);
   documents.watch(state);
-  return { element, ask, focus: writing.focus, fill: writing.fill };
+  return { element, ask, reopen, focus: writing.focus, fill: writing.fill };
 }

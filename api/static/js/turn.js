@@ -3,6 +3,7 @@
 import { events, isAbort, problemOf } from "./api.js";
 import { asText, chip, openCitation, sourceOf, verdict } from "./cite.js";
 import { announce, button, copy, h, icon, iconButton, mark, put } from "./dom.js";
+import { place } from "./conversation.js";
 import { prose } from "./prose.js";
 import { close } from "./router.js";
 import { isNarrow, lit, model, view } from "./state.js";
@@ -12,7 +13,7 @@ import { openHit, strip } from "./strip.js";
 /** @typedef {import("./wire.js").CitationOut} CitationOut */
 /** @typedef {import("./wire.js").SearchOut} SearchOut */
 
-/** @typedef {{question: string, collection: string | null, documents: string[] | null}} Asked */
+/** @typedef {{question: string, documents: string[] | null}} Asked */
 
 let turns = 0;
 
@@ -97,8 +98,8 @@ export function turn(asked, again) {
     light();
   }
 
-  /** @param {AnswerOut} answer */
-  function onAnswer(answer) {
+  /** @param {AnswerOut} answer @param {boolean} [fresh] whether it has just been given */
+  function onAnswer(answer, fresh = true) {
     cited = answer.citations;
     body.setAttribute("aria-busy", "false");
     element.dataset.status = answer.status;
@@ -116,7 +117,7 @@ export function turn(asked, again) {
     const shown = view.get();
     if (shown?.source === id) view.set({ ...shown, cited });
     light();
-    announce(answer.status === "not_found" ? "These pages don’t say." : `Answered with ${count(cited.length, "citation")}.`);
+    if (fresh) announce(answer.status === "not_found" ? "These pages don’t say." : `Answered with ${count(cited.length, "citation")}.`);
   }
 
   /** @param {AnswerOut} answer */
@@ -137,8 +138,8 @@ export function turn(asked, again) {
   function sayNothing(answer) {
     verdictLine.hidden = false;
     if (answer.status === "blocked") put(verdictLine, "The model declined to answer.");
-    else if (!found?.hits.length) put(verdictLine, "No page matches this question.");
-    if (found?.hits.length) {
+    else if (!answer.pages_used.length) put(verdictLine, "No page matches this question.");
+    if (answer.pages_used.length) {
       pages.element.classList.add("unused");
       quotes.after(h("h3", { class: "label" }, "Closest pages, not used"), pages.element);
       heading.after(facts);
@@ -226,10 +227,10 @@ export function turn(asked, again) {
       }
     }
     busy("Looking for pages");
-    const json = { question: asked.question, stream: true, ...(asked.collection && { collection: asked.collection }), ...(asked.documents && { documents: asked.documents }) };
+    const json = { question: asked.question, stream: true, ...(asked.documents && { documents: asked.documents }) };
     let done = false;
     try {
-      for await (const [name, data] of events("/v1/ask", { json, signal: stopper.signal })) {
+      for await (const [name, data] of events(await place(), { json, signal: stopper.signal })) {
         if (name === "retrieval.done") onPages(data);
         else if (name === "answer.delta") onText(data.text);
         else if (name === "citation.added") onCitation(data);
@@ -245,9 +246,19 @@ export function turn(asked, again) {
     }
   }
 
+  /** @param {AnswerOut | null} answer as it was given; null: gone with a document */
+  function recall(answer) {
+    if (answer) {
+      pages.deal(answer.pages_used.map((used) => ({ ...used, version: 0, scores: {}, snippet: "", regions: [], image_url: "" })));
+      return onAnswer(answer, false);
+    }
+    body.setAttribute("aria-busy", "false");
+    put(after, h("p", { class: "note" }, icon("alert"), "This answer is gone with a document that it was written from."));
+  }
+
   lit.watch(light);
   view.watch(light);
-  return { element, heading, run, stop: () => stopper.abort() };
+  return { element, heading, run, recall, stop: () => stopper.abort() };
 }
 
 const reader = () => (model.get() === "extractive" ? "the built-in reader" : model.get() || "the model");

@@ -181,6 +181,32 @@ export interface AnswerOut {
   took_ms: number;
 }
 
+export interface ConversationOut {
+  object: "conversation";
+  id: string;
+  collection: string;
+  title: string;
+  created: string;
+  updated: string;
+}
+
+export interface TurnOut {
+  id: string;
+  question: string;
+  answer: AnswerOut | null;
+  created: string;
+}
+
+export interface ConversationTurns {
+  object: "conversation";
+  id: string;
+  collection: string;
+  title: string;
+  created: string;
+  updated: string;
+  turns: TurnOut[];
+}
+
 export interface AskCreated {
   id: string;
   question: string;
