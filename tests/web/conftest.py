@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from api import samples
-from folioscope.settings import load_settings
-from ingest import Library
-from tests.support.serving import finished, serving, upload
+from tests.support.serving import REPORT, filled
 from tests.support.vendors import Vendors
-
-playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need the package playwright")
-
-playwright.expect.set_options(timeout=60_000)  # machines differ; what fails fails all the same
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
 )  # fmt: skip
-REPORT = "skerrow-ferries-annual-report-2025.pdf"
 MODEL = "qwen3-vl:8b"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Of its module alone: while it is open no other test of the process could run an event loop."""
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=60_000)  # machines differ; what fails fails all the same
     if CHROMIUM is None:
         pytest.skip("no Chromium; Debian's package chromium has it")
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield opened
         opened.close()
@@ -63,16 +57,6 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     for context, page in opened:
         context.close()
         assert page.complaints == []
-
-
-def filled(folder: Path, names: list[str], **settings: Any) -> Iterator[httpx2.Client]:
-    """A server's client; these sample documents are in its library. A process has one library at a time."""
-    settings = {"data_dir": folder, "channels": "lexical", "model": "extractive", **settings}
-    with Library(settings=load_settings(settings)) as library, serving(library) as client, samples.folder() as source:
-        for name in names:
-            answer = upload(client, source / name)
-            assert finished(client, answer.json()["job"])["ready"] == 1
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from PIL import Image
+
+pytest.importorskip("playwright", reason="needs the package playwright")
+
 from playwright.sync_api import expect
 
 from tests.support.pages import DIVIDEND, QUOTE, ask, assert_marked, boxes_of, found, page_with
@@ -80,3 +84,35 @@ def test_only_searching_shows_pages_with_what_they_were_found_by(site, open_page
     page.go_back()
     expect(page.locator(".evidence")).to_be_hidden()
     expect(first).to_be_visible()
+
+
+def test_a_conversation_is_opened_again_by_its_address(site, open_page) -> None:
+    page = open_page(f"{site.base_url}")
+    ask(page, DIVIDEND)
+    ask(page, "How long must I hold the pairing button?")
+    page.keyboard.press("Escape")
+    kept = site.get("/v1/conversations").json()["data"][0]["id"]
+    assert page.url == f"{site.base_url}/c/{kept}"
+    page.reload()
+    turns = page.locator("article.turn")
+    expect(turns).to_have_count(2)
+    expect(turns.nth(1).locator(".answer")).to_contain_text("five seconds")
+    turns.nth(0).locator(".answer .cite").first.click()
+    assert_marked(page, boxes_of(page_with(site, QUOTE)[2], QUOTE))
+    page.get_by_role("button", name="New question").click()
+    expect(turns).to_have_count(0)
+    assert page.url == f"{site.base_url}/"
+
+
+def test_only_the_ticked_documents_are_asked(site, open_page) -> None:
+    page = open_page(f"{site.base_url}")
+    page.get_by_role("button", name="All 2 documents").click()
+    page.get_by_role("dialog", name="Documents to ask").get_by_label("Dunnock").check()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="1 document").wait_for()
+    page.fill("#question", "How long must I hold the pairing button? What of the dividend?")
+    page.press("#question", "Enter")
+    expect(page.locator("article.turn")).to_have_attribute("data-status", "answered")
+    captions = page.locator(".leaf .caption").all_inner_texts()
+    assert captions
+    assert all("Dunnock" in each for each in captions)

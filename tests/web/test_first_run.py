@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
+pytest.importorskip("playwright", reason="needs the package playwright")
+
 from playwright.sync_api import expect
 
 from tests.support.pages import DIVIDEND, barriers, strokes

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
+pytest.importorskip("playwright", reason="needs the package playwright")
+
 from playwright.sync_api import expect
 
 from tests.support.line import line_to

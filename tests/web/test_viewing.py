@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+
+pytest.importorskip("playwright", reason="needs the package playwright")
+
 from playwright.sync_api import expect
 
 from tests.support.pages import DIVIDEND, QUOTE, ask, assert_marked, barriers, boxes_of, link, page_with, strokes

@@ -1,7 +1,7 @@
 // The one input: Enter asks, Ctrl+Enter only searches, while an answer comes it can be stopped.
 
 import { button, h, icon, put } from "./dom.js";
-import { documents, more, scope } from "./state.js";
+import { documents, isNarrow, more, scope } from "./state.js";
 import { scopeMenu } from "./scope.js";
 
 /**
@@ -33,6 +33,7 @@ export function composer(ask, search, stop) {
     if (!words) return input.focus();
     input.value = "";
     grow();
+    if (isNarrow()) input.blur(); // the keyboard would cover what comes
     use(words);
   }
 

@@ -30,7 +30,6 @@ export function rail() {
       { class: "foot" },
       reads,
       themeButton(),
-      h("a", { class: "button square", href: "/settings", "data-room": true, "aria-label": "Settings", title: "Settings" }, icon("set")),
     ),
   );
 

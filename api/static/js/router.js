@@ -9,8 +9,11 @@ import { room, view } from "./state.js";
 /** @typedef {import("./state.js").View} View */
 /** @typedef {import("./wire.js").CitationOut} CitationOut */
 
-/** @type {Record<string, import("./state.js").Room>} */
-const ROOMS = { "/library": "library", "/settings": "settings" };
+/**
+ * Rooms with an address of their own, beside the conversation and the search.
+ * @type {Record<string, import("./state.js").Room>}
+ */
+const ROOMS = {};
 
 /**
  * The address that opens this again.

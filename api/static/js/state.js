@@ -21,7 +21,7 @@ import { signal } from "./signal.js";
  * @property {string} query
  */
 
-/** @typedef {"talk" | "results" | "library" | "settings"} Room */
+/** @typedef {"talk" | "results"} Room */
 
 export const room = signal(/** @type {Room} */ ("talk"));
 

@@ -171,18 +171,21 @@ export function turn(asked, again) {
 
   /** @param {AnswerOut} answer what stands below it */
   function conclude(answer) {
-    const notes = answer.warnings.map((words) => h("p", { class: "note" }, icon("alert"), words));
-    if (answer.status === "partial") notes.unshift(h("p", { class: "note" }, icon("alert"), "Some of this rests on no quote that could be found on a page."));
+    const notes = answer.warnings.map(remark);
+    if (answer.status === "partial") notes.unshift(remark("Some of this rests on no quote that could be found on a page."));
     if (answer.model === "extractive" && answer.status !== "not_found") notes.push(extractive());
     put(after, notes, actions(answer.segments.length ? () => copy(asWhole(answer)) : null));
   }
 
+  /** Said at length once. */
   function extractive() {
+    const words = h("b", {}, "Sentences as the pages have them");
+    if (element.previousElementSibling) return h("p", { class: "remark badge" }, icon("file"), h("span", {}, words, ", for no model is set."));
     return h(
       "p",
       { class: "note badge" },
       icon("file"),
-      h("span", {}, h("b", {}, "Sentences as the pages have them"), ", for no model is set. One that reads the pages: ", h("code", {}, "FOLIOSCOPE_MODEL=ollama:qwen3-vl:8b folioscope serve")),
+      h("span", {}, words, ", for no model is set. One that reads the pages: ", h("code", {}, "FOLIOSCOPE_MODEL=ollama:qwen3-vl:8b folioscope serve")),
     );
   }
 
@@ -260,6 +263,9 @@ export function turn(asked, again) {
   view.watch(light);
   return { element, heading, run, recall, stop: () => stopper.abort() };
 }
+
+/** @param {string} words what is to be known of an answer, besides */
+const remark = (words) => h("p", { class: "remark" }, icon("alert"), h("span", {}, words));
 
 const reader = () => (model.get() === "extractive" ? "the built-in reader" : model.get() || "the model");
 
