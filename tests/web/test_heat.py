@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from tests.support.pages import barriers
 from tests.support.serving import REPORT, filled
 
-pytest.importorskip("colpali_engine", reason="needs the extra folioscope[vision]")
+pytest.importorskip("transformers", reason="needs the extra folioscope[vision]")
 
 QUERY = "fuel burnt per crossing"
 CELLS = """() => {

@@ -121,4 +121,4 @@ def test_what_a_model_writes_is_text_and_never_markup(read_site, vendors, open_p
     expect(turn.locator(".answer")).to_contain_text("<img src=x onerror=")
     expect(turn.locator(".answer strong")).to_have_text("bold")
     assert turn.locator(".answer img, .answer a:not(.cite), script").count() == 0
-    expect(page).to_have_title("Folioscope")
+    assert page.title().endswith("Folioscope")

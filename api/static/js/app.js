@@ -9,7 +9,7 @@ import { load } from "./library.js";
 import { rail } from "./rail.js";
 import { results } from "./results.js";
 import { go, start } from "./router.js";
-import { room, view } from "./state.js";
+import { room, titleOf, view } from "./state.js";
 import { talk } from "./talk.js";
 import { show as showTheme } from "./theme.js";
 import { takeFiles } from "./upload.js";
@@ -33,7 +33,10 @@ const shell = h(
 );
 document.body.append(h("a", { class: "skip", href: "#question", on: { click: (/** @type {Event} */ event) => (event.preventDefault(), conversation.focus()) } }, "Skip to the question"), shell);
 
-view.watch((shown) => shell.classList.toggle("looking", shown !== null));
+view.watch((shown) => {
+  shell.classList.toggle("looking", shown !== null);
+  document.title = shown ? `${titleOf(shown.filename)}, page ${shown.page} · Folioscope` : "Folioscope";
+});
 room.watch((name) => {
   conversation.element.hidden = name !== "talk";
   found.element.hidden = name !== "results";

@@ -3,7 +3,7 @@
 import { home } from "./conversation.js";
 import { help } from "./help.js";
 import { showRail } from "./rail.js";
-import { go, turn } from "./router.js";
+import { close, go, turn } from "./router.js";
 import { canLook, room, view } from "./state.js";
 import { pickFiles } from "./upload.js";
 
@@ -49,7 +49,7 @@ export function listen({ talk, results, viewer }) {
   function leave(event) {
     if (document.querySelector(".rail.open")) return showRail(false);
     if (document.querySelector(":popover-open")) return;
-    if (view.get()) viewer.leave();
+    if (view.get()) close();
     else if (room.get() !== "talk") go(home());
     else if (event.target instanceof HTMLElement) event.target.blur();
   }

@@ -2,7 +2,7 @@
 
 import { imageAddress, pageOf, pageText, problemOf, show } from "./api.js";
 import { dress, h, put, s } from "./dom.js";
-import { isDark, marker } from "./marks.js";
+import { frame, isDark, marker } from "./marks.js";
 import { turn } from "./router.js";
 import { lit } from "./state.js";
 import { lay } from "./words.js";
@@ -52,7 +52,7 @@ export function paper() {
 
   /** @param {boolean} anew whether the strokes are drawn as one watches */
   function drawMarks(anew) {
-    if (shown?.tab === "heat") return put(flags);
+    if (shown?.tab === "heat") return;
     const cited = here();
     const index = lit.get()?.source === shown?.source ? (lit.get()?.index ?? 0) : (shown?.current ?? 0);
     const strong = cited.some((each) => each.index === index) ? index : (shown?.current ?? 0);
@@ -65,6 +65,15 @@ export function paper() {
       return group;
     }));
     over.classList.toggle("drawing", anew);
+    const hit = shown?.hit;
+    if (!cited.length && hit?.document.id === shown?.document && hit?.page === shown?.page) {
+      put(over, hit?.regions.map((each, at) => (each.kind === "similarity" ? frame(each.box) : marker([each.box], at, false))));
+    }
+    for (const flag of flags.children) dress(flag, { "aria-current": flag.textContent === `${strong}` });
+  }
+
+  function plantFlags() {
+    const cited = shown?.tab === "heat" ? [] : here();
     let lowest = -1;
     put(flags, [...cited].filter((each) => each.boxes[0]).sort((a, b) => (a.boxes[0]?.[1] ?? 0) - (b.boxes[0]?.[1] ?? 0)).map((each) => {
       const apart = 26 / Math.max(1, sheet.clientHeight);
@@ -73,7 +82,7 @@ export function paper() {
         type: "button",
         class: "flag",
         "aria-label": `Citation ${each.index}`,
-        "aria-current": each.index === strong,
+        "aria-current": each.index === shown?.current,
         vars: { y: lowest },
         on: { click: () => turn({ current: each.index }) },
       }, each.index);
@@ -104,6 +113,7 @@ export function paper() {
       if (!shown || nameOf(shown) !== name) return;
       ratio = page.width / page.height;
       dress(sheet, { vars: { w: page.width, h: page.height }, "aria-label": `Page ${next.page} of ${next.filename}` });
+      plantFlags();
       if (page.error) say(`This page could not be read: ${page.error.message}`);
       drawMarks(true);
       const [text] = await Promise.all([pageText(next.document, next.version, next.page), sharpen()]);
@@ -130,7 +140,10 @@ export function paper() {
 
   new ResizeObserver(() => {
     clearTimeout(later);
-    later = setTimeout(sharpen, 120);
+    later = setTimeout(() => {
+      plantFlags();
+      sharpen();
+    }, 120);
   }).observe(sheet);
   lit.watch(() => shown && drawMarks(false));
   element.addEventListener("wheel", (event) => {
@@ -156,6 +169,7 @@ export function paper() {
         flags.replaceChildren();
         lift(next);
       } else {
+        if (before.cited !== next.cited || before.tab !== next.tab) plantFlags();
         drawMarks(before.current !== next.current || before.cited !== next.cited || before.tab !== next.tab);
         if (before.current !== next.current) reveal();
       }

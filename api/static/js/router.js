@@ -36,8 +36,12 @@ export function addressOf({ document, page, cited = [], current = 0, tab = "page
 export function open(shown, { quiet = false } = {}) {
   const opened = view.get() !== null;
   const state = { view: shown, opened: history.state?.opened ?? false };
-  if (opened || quiet) history.replaceState(state, "", addressOf(shown));
-  else history.pushState({ ...state, opened: true }, "", addressOf(shown));
+  try {
+    if (opened || quiet) history.replaceState(state, "", addressOf(shown));
+    else history.pushState({ ...state, opened: true }, "", addressOf(shown));
+  } catch {
+    // Browsers refuse more than so many a second, as when somebody leafs quickly; the next one says it.
+  }
   view.set(shown);
 }
 

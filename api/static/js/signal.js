@@ -5,7 +5,8 @@
  * @typedef {object} Signal
  * @property {() => Value} get
  * @property {(value: Value) => void} set tells everyone, also of an equal value
- * @property {(reader: (value: Value, before: Value) => void) => void} watch told at once and at every change
+ * @property {(reader: (value: Value, before: Value) => void) => () => void} watch told at once and at every change,
+ *   until what it gives back is called
  */
 
 /**
@@ -26,6 +27,7 @@ export function signal(value) {
     watch(reader) {
       readers.add(reader);
       reader(value, value);
+      return () => void readers.delete(reader);
     },
   };
 }

@@ -8,7 +8,8 @@ import { signal } from "./signal.js";
 
 /**
  * What the viewer shows. `cited`: citations that can be leafed through; `current`: the index of the one that is lit,
- * 0 for none; `source`: the turn they belong to; `query`: what the page was found by.
+ * 0 for none; `source`: the turn they belong to; `query`: what was looked for; `hit`: how the page was found;
+ * `pending`: citations are still to come.
  * @typedef {object} View
  * @property {string} document
  * @property {string} filename
@@ -19,6 +20,8 @@ import { signal } from "./signal.js";
  * @property {string} source
  * @property {"page" | "text" | "heat"} tab
  * @property {string} query
+ * @property {import("./wire.js").Hit} [hit]
+ * @property {boolean} [pending]
  */
 
 /** @typedef {"talk" | "results"} Room */

@@ -84,10 +84,10 @@ export function strip(source, cited, query) {
  * @param {string} source
  * @param {CitationOut[]} cited
  * @param {string} query
- * @param {{quiet?: boolean}} [options]
+ * @param {{quiet?: boolean, pending?: boolean}} [options]
  */
-export function openHit(hit, source, cited, query, options) {
+export function openHit(hit, source, cited, query, { quiet = false, pending = false } = {}) {
   const { id: document, filename } = hit.document;
   const current = cited.find((each) => each.document.id === document && each.page === hit.page)?.index ?? 0;
-  open({ document, filename, version: hit.version, page: hit.page, cited, current, source, tab: "page", query }, options);
+  open({ document, filename, version: hit.version, page: hit.page, cited, current, source, tab: "page", query, hit, pending }, { quiet });
 }

@@ -1,6 +1,6 @@
 // The conversation: turns one below the other, the input at its foot.
 
-import { button, h, iconButton, put, toast } from "./dom.js";
+import { button, h, iconButton, toast } from "./dom.js";
 import { problemOf } from "./api.js";
 import { composer } from "./composer.js";
 import { leave, recall } from "./conversation.js";
@@ -29,6 +29,8 @@ export function talk() {
     scroller,
     writing.element,
   );
+  /** @type {Turn[]} */
+  let turns = [];
   /** @type {Turn | null} */
   let running = null;
 
@@ -48,6 +50,7 @@ export function talk() {
     running?.stop();
     const made = turn(asked, (same) => pose(same));
     running = made;
+    turns.push(made);
     thread.append(made.element);
     state();
     writing.busy(true);
@@ -65,12 +68,12 @@ export function talk() {
     try {
       const kept = await recall(id);
       if (!kept) return;
-      running?.stop();
       if (collection.get() !== kept.collection) await choose(kept.collection);
-      put(thread);
+      empty();
       for (const { question, answer } of kept.turns) {
         const made = turn({ question, documents: null }, (same) => pose(same));
         made.recall(answer);
+        turns.push(made);
         thread.append(made.element);
       }
       writing.invite("Ask something else");
@@ -82,12 +85,16 @@ export function talk() {
     }
   }
 
+  function empty() {
+    for (const each of turns) each.remove();
+    turns = [];
+  }
+
   function clear() {
-    running?.stop();
+    empty();
     leave();
     view.set(null);
     history.pushState({}, "", "/");
-    put(thread);
     writing.invite("Ask the documents");
     state();
     writing.focus();

@@ -73,7 +73,7 @@ export function turn(asked, again) {
     pages.deal(result.hits);
     const best = result.hits[0];
     busy(best ? `Found ${count(result.hits.length, "page")}` : "Found no page", `reading with ${reader()}`);
-    if (best && !isNarrow() && view.get()?.tab !== "heat") openHit(best, id, [], result.query, { quiet: true });
+    if (best && !isNarrow() && view.get()?.tab !== "heat") openHit(best, id, [], result.query, { quiet: true, pending: true });
   }
 
   /** @param {string} piece */
@@ -115,7 +115,7 @@ export function turn(asked, again) {
     listQuotes();
     conclude(answer);
     const shown = view.get();
-    if (shown?.source === id) view.set({ ...shown, cited });
+    if (shown?.source === id) view.set({ ...shown, cited, pending: false });
     light();
     if (fresh) announce(answer.status === "not_found" ? "These pages don’t say." : `Answered with ${count(cited.length, "citation")}.`);
   }
@@ -156,7 +156,7 @@ export function turn(asked, again) {
           "li",
           { class: "quote", "data-cite": each.index },
           chip(each, id, () => cited),
-          h("q", { class: "said", cite: "" }, each.quote),
+          h("q", { class: "said" }, each.quote),
           verdict(each.quote_status),
           h("span", { class: "from" }, sourceOf(each), each.quote_status === "unverified" && ". No such words there, so nothing is marked."),
         ),
@@ -215,6 +215,8 @@ export function turn(asked, again) {
     const retry = button("Ask again", () => again(asked), { class: "lined" });
     put(after, h("p", { class: `note ${bad ? "warn" : ""}`, role: bad ? "alert" : null }, icon(bad ? "alert" : "stop"), h("span", { class: "fill" }, words + kept), retry));
     listQuotes();
+    const shown = view.get();
+    if (shown?.source === id) view.set({ ...shown, pending: false });
     light();
   }
 
@@ -259,9 +261,15 @@ export function turn(asked, again) {
     put(after, h("p", { class: "note" }, icon("alert"), "This answer is gone with a document that it was written from."));
   }
 
-  lit.watch(light);
-  view.watch(light);
-  return { element, heading, run, recall, stop: () => stopper.abort() };
+  const watching = [lit.watch(light), view.watch(light)];
+  const stop = () => stopper.abort();
+
+  function remove() {
+    stop();
+    for (const each of watching) each();
+    element.remove();
+  }
+  return { element, run, recall, stop, remove };
 }
 
 /** @param {string} words what is to be known of an answer, besides */

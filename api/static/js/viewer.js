@@ -7,7 +7,7 @@ import { fore } from "./fore.js";
 import { heat } from "./heat.js";
 import { paper } from "./paper.js";
 import { addressOf, close, turn } from "./router.js";
-import { canLook, documents, titleOf, view } from "./state.js";
+import { canLook, documents, isNarrow, titleOf, view } from "./state.js";
 import { reading } from "./words.js";
 
 /** @typedef {import("./state.js").View} View */
@@ -16,7 +16,7 @@ export function viewer() {
   const page = paper();
   const warm = heat(page.sheet, page.over);
   const edge = fore((to) => turnTo(to));
-  const title = h("h2", { class: "one-line" });
+  const title = h("h2", { class: "one-line", tabindex: -1 });
   const place = h("small", {});
   const text = h("div", { class: "reading", role: "tabpanel", "aria-label": "Text of the page", tabindex: 0, hidden: true });
   const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Show" });
@@ -26,7 +26,7 @@ export function viewer() {
   const element = h(
     "aside",
     { class: "pane evidence", "aria-label": "Evidence", hidden: true },
-    h("header", { class: "bar" }, h("div", { class: "fill" }, title, place), tabs, iconButton("link", "Copy a link to this", () => copyLink(), { class: "wide" }), iconButton("close", "Close the page", () => leave())),
+    h("header", { class: "bar" }, h("div", { class: "fill" }, title, place), tabs, iconButton("link", "Copy a link to this", () => copyLink(), { class: "wide" }), iconButton("close", "Close the page", close)),
     said,
     warm.element,
     desk,
@@ -81,10 +81,10 @@ export function viewer() {
     if (cited) copy(asText(cited));
   }
 
-  function leave() {
-    const back = from;
-    close();
-    if (back instanceof HTMLElement && back.isConnected) back.focus();
+  /** The focus goes back to where it was, unless it has gone elsewhere. */
+  function giveBack() {
+    if (document.activeElement !== document.body && !element.contains(document.activeElement)) return;
+    if (from instanceof HTMLElement && from.isConnected && from !== document.body) from.focus();
     else document.getElementById("question")?.focus();
   }
 
@@ -93,7 +93,7 @@ export function viewer() {
     const cited = shown.cited.find((each) => each.index === shown.current);
     const many = shown.cited.length > 1;
     if (!cited) {
-      const words = shown.cited.length ? "Nothing of this page is quoted." : shown.source.startsWith("turn") ? "Quotes are marked here as soon as they are checked." : "";
+      const words = shown.cited.length ? "Nothing of this page is quoted." : shown.pending ? "Quotes are marked here as soon as they are checked." : "";
       said.hidden = !words;
       put(said, h("span", { class: "quiet fill" }, words), many && step(-1), many && step(1));
       return;
@@ -150,13 +150,21 @@ export function viewer() {
   }
 
   view.watch((shown, before) => {
+    // On a phone the page lies over everything else.
+    for (const pane of element.parentElement?.children ?? []) {
+      if (pane !== element) pane.toggleAttribute("inert", shown !== null && isNarrow());
+    }
+    if (!shown && before) giveBack();
     element.hidden = !shown;
     document.body.classList.toggle("looking", shown !== null);
     if (!shown) {
       warm.show(null);
       return page.show(null);
     }
-    if (!before || shown === before) from = document.activeElement;
+    if (!before || shown === before) {
+      from = document.activeElement;
+      if (isNarrow()) title.focus(); // a sheet over everything else
+    }
     put(title, titleOf(shown.filename));
     dress(title, { title: shown.filename });
     if (shown.document !== before?.document || shown === before) {
@@ -175,5 +183,5 @@ export function viewer() {
     warm.show(shown);
   });
 
-  return { element, page, leaf, turnTo, leave, copyQuote };
+  return { element, page, leaf, turnTo, copyQuote };
 }
