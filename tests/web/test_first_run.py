@@ -19,7 +19,7 @@ def test_from_nothing_to_a_highlighted_citation(empty_site, open_page) -> None:
     expect(asks).to_have_count(3)
     assert barriers(page) == []
     asks.get_by_text(DIVIDEND).click()
-    expect(page.locator(".facts")).to_contain_text("Reading the sample")
+    expect(page.locator(".turn .facts")).to_contain_text("Reading the sample")
     turn = page.locator("article.turn")
     expect(turn).to_have_attribute("data-status", "answered", timeout=180_000)
     expect(page.locator(".book")).to_have_count(3)
