@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,16 @@ REPORT = "skerrow-ferries-annual-report-2025.pdf"
 
 
 @contextmanager
-def serving(library: Library, **options: Any) -> Iterator[httpx2.Client]:
-    """A client of the library's server; ``options`` are those of `create_app`."""
+def serving(library: Library, *, watched: bool = True, **options: Any) -> Iterator[httpx2.Client]:
+    """A client of the library's server; ``options`` are those of `create_app`. ``watched``: what blocks the server's loop
+    is an error there; not where another loop of this process may block, as a browser's driver does.
+    """
     app = create_app(library, **options)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     with blockbuster_ctx("api"):  # what blocks the server's loop is an error there
+    with blockbuster_ctx() if watched else nullcontext():
         thread.start()
         try:
             base = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -77,7 +80,8 @@ def events(client: httpx2.Client, method: str, path: str, **request: Any) -> lis
 def filled(folder: Path, names: list[str], **settings: Any) -> Iterator[httpx2.Client]:
     """A server's client; these sample documents are in its library. A process has one library at a time."""
     settings = {"data_dir": folder, "channels": "lexical", "model": "extractive", **settings}
-    with Library(settings=load_settings(settings)) as library, serving(library) as client, samples.folder() as source:
+    opened = Library(settings=load_settings(settings))
+    with opened as library, serving(library, watched=False) as client, samples.folder() as source:
         for name in names:
             answer = upload(client, source / name)
             assert finished(client, answer.json()["job"])["ready"] == 1

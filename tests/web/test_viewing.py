@@ -40,7 +40,7 @@ def test_a_link_to_a_document_that_is_gone_says_so(site, open_page) -> None:
 def test_the_image_is_asked_for_as_wide_as_it_is_shown(site, open_page) -> None:
     asked: list[int] = []
     page = open_page(f"{site.base_url}", device_scale_factor=2)
-    page.on("request", lambda each: asked.extend(map(int, re.findall(r"/image\?width=(\d+)", each.url))))
+    page.on("request", lambda each: asked.extend(map(int, re.findall(r"/image\?.*width=(\d+)", each.url))))
     page.goto(link(site, QUOTE))
     strokes(page)
     shown = page.locator(".evidence .paper").bounding_box()["width"]

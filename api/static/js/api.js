@@ -155,21 +155,21 @@ async function pages(document, first, count) {
   return list.data;
 }
 
-/** @param {string} document @param {number} version 0: the current one @param {number} page @returns {Promise<PageText>} */
+/** @param {string} document @param {number} version @param {number} page @returns {Promise<PageText>} */
 export const pageText = (document, version, page) =>
-  ask(`${at(document)}/pages/${page}/text?include=words${version ? `&version=${version}` : ""}`);
+  ask(`${at(document)}/pages/${page}/text?include=words&version=${version}`);
 
 /** @param {string} document @param {number} page @param {string} text @returns {Promise<import("./wire.js").QuoteOut>} */
 export const quoteOn = (document, page, text) =>
   ask(`${at(document)}/pages/${page}/quote?text=${encodeURIComponent(text)}`);
 
 /**
- * The address of a page's image in a version, 0 for the current one, `width` CSS pixels wide on this screen. Steps keep the browser's cache useful.
+ * The address of a page's image, `width` CSS pixels wide on this screen. Steps keep the browser's cache useful.
  * @param {string} document @param {number} version @param {number} page @param {number} width
  */
 export function imageAddress(document, version, page, width) {
   const pixels = Math.min(4000, Math.max(64, Math.ceil((width * devicePixelRatio) / 64) * 64));
-  return `${at(document)}/pages/${page}/image?width=${pixels}${version ? `&version=${version}` : ""}`;
+  return `${at(document)}/pages/${page}/image?version=${version}&width=${pixels}`;
 }
 
 /**

@@ -60,7 +60,7 @@ export function heat(sheet, over) {
     put(told, "Looking");
     try {
       /** @type {SimilarityOut} */
-      const map = await ask(`/v1/documents/${view.document}/pages/${view.page}/similarity?query=${encodeURIComponent(view.query)}${view.version ? `&version=${view.version}` : ""}${only}`);
+      const map = await ask(`/v1/documents/${view.document}/pages/${view.page}/similarity?query=${encodeURIComponent(view.query)}&version=${view.version}${only}`);
       if (shown !== view) return;
       paint(canvas, map);
       canvas.hidden = false;

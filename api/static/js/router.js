@@ -142,7 +142,7 @@ async function citation(found, page, quote) {
   const { quote_status, boxes } = await quoteOn(found.id, page, quote);
   return {
     index: 1,
-    document: { id: found.id, filename: found.filename },
+    document: { id: found.id, filename: found.filename, pages: found.pages },
     version: found.version,
     page,
     quote,

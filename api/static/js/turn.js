@@ -254,7 +254,7 @@ export function turn(asked, again) {
   /** @param {AnswerOut | null} answer as it was given; null: gone with a document */
   function recall(answer) {
     if (answer) {
-      pages.deal(answer.pages_used.map((used) => ({ ...used, version: 0, scores: {}, snippet: "", regions: [], image_url: "" })));
+      pages.deal(answer.pages_used);
       return onAnswer(answer, false);
     }
     body.setAttribute("aria-busy", "false");

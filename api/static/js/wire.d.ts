@@ -27,6 +27,7 @@ export interface CollectionOut {
   name: string;
   created: string;
   channels: string[];
+  documents: number;
 }
 
 export interface DocumentOut {
@@ -82,6 +83,7 @@ export interface PageText {
 export interface DocumentName {
   id: string;
   filename: string;
+  pages: number;
 }
 
 export interface Score {
@@ -157,13 +159,6 @@ export interface SegmentOut {
   citations: number[];
 }
 
-export interface PageUsed {
-  rank: number;
-  document: DocumentName;
-  page: number;
-  score: number;
-}
-
 export interface AnswerOut {
   object: "answer";
   id: string;
@@ -173,7 +168,7 @@ export interface AnswerOut {
   text: string;
   segments: SegmentOut[];
   citations: CitationOut[];
-  pages_used: PageUsed[];
+  pages_used: Hit[];
   confidence: number | null;
   usage: Record<string, number>;
   warnings: string[];
