@@ -25,8 +25,8 @@ REPORT = "skerrow-ferries-annual-report-2025.pdf"
 
 @contextmanager
 def serving(library: Library, *, watched: bool = True, **options: Any) -> Iterator[httpx2.Client]:
-    """A client of the library's server; ``options`` are those of `create_app`. ``watched``: what blocks the server's loop
-    is an error there; not where another loop of this process may block, as a browser's driver does.
+    """A client of the library's server; ``options`` are those of `create_app`. ``watched``: what blocks the server's
+    loop is an error there; not where another loop of this process may block, as a browser's driver does.
     """
     app = create_app(library, **options)
     listening = socket.create_server(("127.0.0.1", 0))
