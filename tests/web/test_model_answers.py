@@ -27,6 +27,8 @@ def test_pages_that_do_not_say_are_shown_as_not_used(read_site, vendors, open_pa
     expect(turn.get_by_text("Closest pages, not used")).to_be_visible()
     expect(turn.locator(".strip.unused .leaf")).to_have_count(found(read_site, whales))
     expect(page.locator(".evidence")).to_be_hidden()
+    turn.get_by_role("button", name="See all matches").click()
+    expect(page.locator(".hit")).to_have_count(found(read_site, whales))
 
 
 def test_a_quote_that_is_not_there_draws_nothing(read_site, vendors, open_page) -> None:

@@ -5,7 +5,7 @@ import { asText, chip, openCitation, sourceOf, verdict } from "./cite.js";
 import { announce, button, copy, h, icon, iconButton, mark, put } from "./dom.js";
 import { place } from "./conversation.js";
 import { prose } from "./prose.js";
-import { close } from "./router.js";
+import { close, go } from "./router.js";
 import { isNarrow, lit, model, view } from "./state.js";
 import { openHit, strip } from "./strip.js";
 
@@ -173,13 +173,13 @@ export function turn(asked, again) {
   function conclude(answer) {
     const notes = answer.warnings.map(remark);
     if (answer.status === "partial") notes.unshift(remark("Some of this rests on no quote that could be found on a page."));
-    if (answer.model === "extractive" && answer.status !== "not_found") notes.push(extractive());
-    put(after, notes, actions(answer.segments.length ? () => copy(asWhole(answer)) : null));
+    if (answer.model === "extractive") notes.push(extractive(answer.status === "not_found"));
+    put(after, notes, actions(answer));
   }
 
-  /** Said at length once. */
-  function extractive() {
-    const words = h("b", {}, "Sentences as the pages have them");
+  /** Said at length once. @param {boolean} nothing whether nothing was found */
+  function extractive(nothing) {
+    const words = h("b", {}, nothing ? "Only sentences as the pages have them were looked for" : "Sentences as the pages have them");
     if (element.previousElementSibling) return h("p", { class: "remark badge" }, icon("file"), h("span", {}, words, ", for no model is set."));
     return h(
       "p",
@@ -189,12 +189,15 @@ export function turn(asked, again) {
     );
   }
 
-  /** @param {(() => void) | null} copying */
-  function actions(copying) {
+  /** @param {AnswerOut} answer */
+  function actions(answer) {
+    const all = () => go(`/?search=${encodeURIComponent(answer.query)}`);
     return h(
       "div",
       { class: "actions" },
-      copying && button("Copy", copying, { title: "Copy the answer with its citations" }, icon("copy")),
+      answer.segments.length
+        ? button("Copy", () => copy(asWhole(answer)), { title: "Copy the answer with its citations" }, icon("copy"))
+        : button("See all matches", all, {}, icon("search")),
       iconButton("redo", "Ask again", () => again(asked)),
     );
   }
