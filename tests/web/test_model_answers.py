@@ -59,6 +59,8 @@ def test_text_and_chips_come_while_the_model_writes_and_stopping_keeps_them(read
         expect(turn.locator(".leaf")).to_have_count(found(read_site, DIVIDEND))
         expect(turn.locator(".answer")).to_contain_text("A dividend")
         expect(turn.locator(".answer")).to_have_attribute("aria-busy", "true")
+        # Pieces are cut anywhere and shown as they are.
+        assert "A dividend of 0.35 euros. And much more".startswith(turn.locator(".answer").inner_text().split("\n")[0])
         page.get_by_role("button", name="Stop").click()
         expect(turn.locator(".note")).to_contain_text("Stopped. What was written is kept")
         expect(turn.locator(".answer")).to_contain_text("A dividend")

@@ -12,7 +12,7 @@ export function prose(target) {
   /** @type {HTMLElement | null} */
   let list = null;
 
-  /** @param {string} line begins a block */
+  /** @param {string} line of which a block begins @returns {string} what is left of it */
   function begin(line) {
     const item = /^\s*(?:[-*•]|(\d+)[.)])\s+/.exec(line);
     if (!item) {
@@ -46,6 +46,17 @@ export function prose(target) {
         spans.push(span);
       }
       return spans;
+    },
+    /**
+     * A piece of a draft, cut anywhere, in the middle of a word even.
+     * @param {string} text
+     */
+    flow(text) {
+      for (const [at, line] of text.split("\n").entries()) {
+        if (at > 0) block = null;
+        const rest = block || !line.trim() ? line : begin(line.trimStart());
+        block?.append(rest);
+      }
     },
     /** @param {HTMLElement} node behind what was added last */
     behind(node) {

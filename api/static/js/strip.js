@@ -10,6 +10,7 @@ import { titleOf, view } from "./state.js";
 
 const TALL = 104;
 const WIDE = 132;
+const USUAL = 5;
 
 /** @param {Hit} hit */
 const nameOf = (hit) => `${hit.document.id} ${hit.page}`;
@@ -58,6 +59,11 @@ export function strip(source, cited, query) {
 
   return {
     element,
+    /** Places for as many as are usually found. */
+    wait() {
+      const place = () => h("li", { "aria-hidden": "true" }, h("span", { class: "waiting place" }));
+      put(element, Array.from({ length: USUAL }, place));
+    },
     /** @param {Hit[]} hits */
     deal(hits) {
       flags.clear();

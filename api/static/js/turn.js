@@ -64,6 +64,7 @@ export function turn(asked, again) {
 
   function waitForText() {
     const bar = (/** @type {number} */ width) => h("span", { class: "waiting line", vars: { wide: `${width}%` } });
+    pages.wait();
     put(body, h("div", { class: "lines", "aria-hidden": "true" }, bar(96), bar(88), bar(93), bar(41)));
   }
 
@@ -83,7 +84,7 @@ export function turn(asked, again) {
       writing = prose(body);
     }
     text += piece;
-    writing.add(piece);
+    writing.flow(piece);
   }
 
   /** @param {CitationOut} citation */
@@ -213,6 +214,7 @@ export function turn(asked, again) {
   function breakOff(words, bad = true) {
     body.setAttribute("aria-busy", "false");
     if (!text) put(body);
+    if (!found) pages.deal([]);
     put(facts, h("span", {}, found ? `Found ${count(found.hits.length, "page")}` : "Nothing was found yet"));
     const kept = text ? " What was written is kept; it has not been checked to the end." : "";
     const retry = button("Ask again", () => again(asked), { class: "lined" });
