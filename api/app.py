@@ -98,6 +98,7 @@ def create_app(
     # FastAPI's own /docs fetches script from elsewhere.
     app = FastAPI(title="Folioscope", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
+    web.site()  # read now, so that no request waits for files
     app.state.crowd = Crowd(library.settings.server_requests)
     app.state.metrics = metrics
     for router in ROUTERS:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -52,7 +53,7 @@ class Site:
 
 @cache
 def site() -> Site:
-    """Everything there is, read at the first request."""
+    """Everything there is, read once."""
     root = resources.files("api") / "static"
     contents = dict(sorted(_walk(root, "")))
     version = hashlib.sha256(b"".join(name.encode() + data for name, data in contents.items())).hexdigest()[:16]
@@ -66,13 +67,13 @@ def site() -> Site:
 @router.get("/settings")
 @router.get("/d/{document}")
 @router.get("/c/{conversation}")
-def page(request: Request) -> Response:
+async def page(request: Request) -> Response:
     """The one page; its script reads the address."""
     return _sent(request, site().page, {"cache-control": "no-cache", "content-security-policy": PAGE_POLICY})
 
 
 @router.get("/static/{version}/{name:path}")
-def static(version: str, name: str, request: Request) -> Response:
+async def static(version: str, name: str, request: Request) -> Response:
     """A file of this version of the page."""
     found = site().files.get(name) if version == site().version else None
     if found is None:
@@ -97,7 +98,15 @@ def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
         if entry.is_dir():
             yield from _walk(entry, f"{prefix}{entry.name}/")
         elif entry.name.endswith(SERVED):
-            yield prefix + entry.name, entry.read_bytes()
+            yield prefix + entry.name, _lean(entry.name, entry.read_text(encoding="utf-8")).encode()
+
+
+def _lean(name: str, text: str) -> str:
+    """Without what only people read: indentation, and comments that stand on lines of their own."""
+    if name.endswith((".js", ".css")):
+        text = re.sub(r"^[ \t]*/\*(?:(?!\*/)[\s\S])*\*/[ \t]*\n|^[ \t]*//.*\n", "", text, flags=re.MULTILINE)
+        text = re.sub(r"^[ \t\n]+", "", text, flags=re.MULTILINE)
+    return text
 
 
 def _filled(template: str, version: str, names: list[str]) -> str:

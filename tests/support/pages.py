@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -50,7 +51,7 @@ def boxes_of(words: list[dict[str, Any]], text: str) -> list[list[float]]:
 
 def strokes(page: Any) -> list[dict[str, float]]:
     """What is marked strongly, in shares of the paper."""
-    page.wait_for_function("document.querySelector('.evidence .paper > img')?.complete")
+    expect(page.locator(".evidence .paper > img")).to_have_attribute("src", re.compile("."))  # set when it is decoded
     page.wait_for_timeout(700)  # until the marker has been drawn
     return page.evaluate(
         """() => {

@@ -31,6 +31,7 @@ const shell = h(
   h("main", { class: "pane middle" }, h("h1", { class: "hidden-text" }, "Folioscope"), trouble, conversation.element, found.element),
   evidence.element,
 );
+document.getElementById("opening")?.remove();
 document.body.append(h("a", { class: "skip", href: "#question", on: { click: (/** @type {Event} */ event) => (event.preventDefault(), conversation.focus()) } }, "Skip to the question"), shell);
 
 view.watch((shown) => {

@@ -8,7 +8,6 @@ import { titleOf, view } from "./state.js";
 /** @typedef {import("./wire.js").Hit} Hit */
 /** @typedef {import("./wire.js").CitationOut} CitationOut */
 
-const TALL = 104;
 const WIDE = 132;
 const USUAL = 5;
 
@@ -52,8 +51,8 @@ export function strip(source, cited, query) {
     );
     pageOf(hit.document.id, hit.version, hit.page).then(({ width, height }) => {
       dress(link, { vars: { w: width, h: height } });
-      show(picture, imageAddress(hit.document.id, hit.version, hit.page, Math.min(WIDE, (TALL * width) / height)));
     }, () => {});
+    show(picture, imageAddress(hit.document.id, hit.version, hit.page, WIDE)); // not waiting for its proportions
     return h("li", {}, link);
   }
 
