@@ -26,8 +26,7 @@ from folioscope.settings import load_settings
 from ingest import Library
 from tests.support.serving import finished, serving, upload
 
-PUBLIC = {"/docs", "/healthz", "/readyz", "/version", "/openapi.json"}
-PUBLIC = {"/healthz", "/readyz", "/version", "/openapi.json"} | {route.path for route in web.router.routes}
+PUBLIC = {"/docs", "/healthz", "/readyz", "/version", "/openapi.json"} | {route.path for route in web.router.routes}
 PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/collections"): {"json": {"name": "another"}},

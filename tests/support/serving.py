@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,13 @@ REPORT = "skerrow-ferries-annual-report-2025.pdf"
 
 
 @contextmanager
-def serving(library: Library, *, watched: bool = True, **options: Any) -> Iterator[httpx2.Client]:
-    """A client of the library's server; ``options`` are those of `create_app`. ``watched``: what blocks the server's
-    loop is an error there; not where another loop of this process may block, as a browser's driver does.
-    """
+def serving(library: Library, **options: Any) -> Iterator[httpx2.Client]:
+    """A client of the library's server; ``options`` are those of `create_app`."""
     app = create_app(library, **options)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     with blockbuster_ctx("api"):  # what blocks the server's loop is an error there
-    with blockbuster_ctx() if watched else nullcontext():
         thread.start()
         try:
             base = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -81,7 +78,7 @@ def filled(folder: Path, names: list[str], **settings: Any) -> Iterator[httpx2.C
     """A server's client; these sample documents are in its library. A process has one library at a time."""
     settings = {"data_dir": folder, "channels": "lexical", "model": "extractive", **settings}
     opened = Library(settings=load_settings(settings))
-    with opened as library, serving(library, watched=False) as client, samples.folder() as source:
+    with opened as library, serving(library) as client, samples.folder() as source:
         for name in names:
             answer = upload(client, source / name)
             assert finished(client, answer.json()["job"])["ready"] == 1

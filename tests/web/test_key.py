@@ -27,7 +27,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx2.C
     with Library(settings=load_settings(settings)) as library, samples.folder() as source:
         library.ingest([source / REPORT])
         _, secret = Keys(library.catalog.database).create("reader", "read")
-        with serving(library, watched=False, needs_key=True) as client:
+        with serving(library, needs_key=True) as client:
             yield client, secret
 
 
