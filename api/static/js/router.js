@@ -151,5 +151,6 @@ async function citation(found, page, quote) {
     boxes,
     union_box: null,
     image_url: "",
+    view_url: "",
   };
 }

@@ -146,6 +146,7 @@ export interface CitationOut {
   boxes: Box[];
   union_box: Box | null;
   image_url: string;
+  view_url: string;
 }
 
 export interface QuoteOut {
@@ -174,6 +175,7 @@ export interface AnswerOut {
   warnings: string[];
   model: string;
   took_ms: number;
+  cut: boolean;
 }
 
 export interface ConversationOut {
