@@ -102,7 +102,7 @@ def test_the_wheel_carries_every_module_and_every_file_of_ours_that_is_needed(wh
     wanted = [
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
-        for pattern in ("*.py", "*.onnx", "*.pdf", "*.json")
+        for pattern in ("*.py", "*.onnx", "*.pdf", "*.json", "*.html", "*.css", "*.js", "*.svg")
         for path in (ROOT / package).rglob(pattern)
         if "notebooks" not in path.parts
     ]
