@@ -177,7 +177,7 @@ def _feedback(path: Path, rows: Sequence[tuple[str, Row]]) -> Dataset:
         votes.setdefault(question, {}).setdefault(page, []).append(vote)
     questions, none = [], 0
     for text, pages in votes.items():
-        relevant = {page: 1 for page, given in pages.items() if sum(given) > 0}
+        relevant = {page: grade for page, given in pages.items() if (grade := _agreed(given))}
         none += not relevant
         if relevant:
             named = {page.document for page in relevant}
@@ -189,9 +189,15 @@ def _feedback(path: Path, rows: Sequence[tuple[str, Row]]) -> Dataset:
     return one_line(questions, path.stem, notes)
 
 
-def _vote(row: Row) -> tuple[str, PageName, int]:
+def _vote(row: Row) -> tuple[str, PageName, float]:
     page = _graded([row["document"], row["page"]], None)[0]
-    return _text(row["question"]), page, 1 if float(row["relevance"]) > 0 else -1
+    return _text(row["question"]), page, float(row["relevance"])
+
+
+def _agreed(given: Sequence[float]) -> int:
+    """0 unless most call the page relevant, else the grade, the mean of theirs."""
+    good = [relevance for relevance in given if relevance > 0]
+    return max(1, round(sum(good) / len(good))) if 2 * len(good) > len(given) else 0
 
 
 # --- MMDocIR --------------------------------------------------------------------------------------------------------

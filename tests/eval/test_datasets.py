@@ -63,9 +63,9 @@ def test_feedback_counts_what_most_found(tmp_path: Path) -> None:
     def vote(question: str, page: int, relevance: float) -> dict[str, Any]:
         return {"question": question, "document": "a.pdf", "page": page, "relevance": relevance}
 
-    rows = [vote("x", 1, 1), vote("x", 1, 1), vote("x", 1, 0), vote("x", 2, 0), vote("y", 1, 1), vote("y", 1, -1)]
+    rows = [vote("x", 1, 3), vote("x", 1, 1), vote("x", 1, 0), vote("x", 2, 0), vote("y", 1, 1), vote("y", 1, 0)]
     found = load(write(tmp_path / "feedback.jsonl", rows))
-    assert [(question.text, dict(question.pages)) for question in found] == [("x", {("a.pdf", 1): 1})]
+    assert [(question.text, dict(question.pages)) for question in found] == [("x", {("a.pdf", 1): 2})]
     assert found.questions[0].document == "a.pdf"
     assert "1 questions" in found.notes[0]
 
@@ -161,3 +161,14 @@ def test_a_dataset_shows_itself() -> None:
     shown = Dataset("mine", (Question("a", "<b>?", {PageName("x.pdf", 2): 1}),))._repr_html_()
     assert "&lt;b&gt;?" in shown
     assert "x.pdf" not in shown  # a page of no named document
+
+
+def test_what_the_service_exports_is_read(tmp_path: Path) -> None:
+    from api.feedback import Judgement
+    from api.schemas.feedback import qrels
+
+    found = Judgement("fbk_1", "", "col", "ans_1", "What?", (("doc_a", 2), ("doc_b", 5)), "up", None, None, "2026-01-01")
+    (tmp_path / "feedback.jsonl").write_text("".join(f"{row.model_dump_json()}\n" for row in qrels(found)))
+    (question,) = load(tmp_path / "feedback.jsonl")
+    assert question.pages == {("doc_a", 2): 1, ("doc_b", 5): 1}
+    assert question.document is None
