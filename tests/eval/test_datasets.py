@@ -167,7 +167,9 @@ def test_what_the_service_exports_is_read(tmp_path: Path) -> None:
     from api.feedback import Judgement
     from api.schemas.feedback import qrels
 
-    found = Judgement("fbk_1", "", "col", "ans_1", "What?", (("doc_a", 2), ("doc_b", 5)), "up", None, None, "2026-01-01")
+    found = Judgement(
+        "fbk_1", "", "col", "ans_1", "What?", (("doc_a", 2), ("doc_b", 5)), "up", None, None, "2026-01-01"
+    )
     (tmp_path / "feedback.jsonl").write_text("".join(f"{row.model_dump_json()}\n" for row in qrels(found)))
     (question,) = load(tmp_path / "feedback.jsonl")
     assert question.pages == {("doc_a", 2): 1, ("doc_b", 5): 1}

@@ -80,3 +80,16 @@ def test_a_task_of_mteb_agrees_with_our_own_metrics(tmp_path: Path) -> None:
         assert row["theirs"] == pytest.approx(row["ours"], abs=1e-5)  # mteb rounds
         assert row["first"] == "p1"
         assert set(row["among"]) <= {"p2", "p4"}
+
+
+def test_rows_with_images_become_pages() -> None:
+    from PIL import Image
+
+    from eval.mteb_models import _Rows
+
+    page = _Rows().take({"id": 7, "title": "A chart", "text": "of sales", "image": Image.new("RGBA", (400, 200))})
+    assert list(page.words.texts) == ["A", "chart", "of", "sales"]
+    assert page.image is not None
+    assert page.image(100).shape == (50, 100, 3)
+    assert page.image(9000).shape == (200, 400, 3)  # never larger than it is
+    assert _Rows().take({"id": 8, "image": None}).image is None
