@@ -60,11 +60,18 @@ class Recipes:
     def add(self, collection_id: str, entry: ChannelEntry) -> None:
         """A channel joins, with every page of the current versions outstanding.
 
-        Raises `ConfigError` for an immediate channel while documents are being read: it would miss their first pages.
+        Raises `ConfigError` for an immediate channel while documents are being read: it would miss their first pages;
+        and where another process has been faster.
         """
-        d = t.documents.c
+        d, c = t.documents.c, t.channels.c
+        same = sa.select(c.key).where(c.collection_id == collection_id, c.name == entry.name, c.active == entry.active)
         with self._database.write() as db:
             lock(db, collection_id)
+            if db.execute(same).first():
+                raise ConfigError(
+                    f"The {entry.name} channel has just been changed by another process.",
+                    hint="`folioscope channels status` shows how it stands.",
+                )
             if entry.immediate and (count := _being_read(db, collection_id)):
                 raise ConfigError(
                     f"{count} documents are still to be read; the {entry.name} channel can't join before.",

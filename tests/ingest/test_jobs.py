@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -88,3 +91,29 @@ def test_a_version_that_was_overtaken_is_not_tried_again(library: Library, make_
     library.ingest([broken])
     assert library.retry(first.job, wait=True) == 0
     assert library.document("a.pdf").status == "ready"
+
+
+def test_what_has_ended_is_forgotten_and_what_is_outstanding_is_not(
+    library: Library, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows() -> dict[str, int]:
+        with sqlite3.connect(library.folder / "jobs.sqlite") as db:
+            names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            counts = {name: db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
+        db.close()
+        return {name: count for name, count in counts.items() if count}
+
+    library.start()
+    empty = rows()
+    library.ingest([make_pdf(f"{n}.pdf", [f"Page of {n}."]) for n in range(3)])
+    jobs = library.work.started()
+    until = time.monotonic() + 60
+    while rows() != empty:
+        assert time.monotonic() < until, rows()
+        monkeypatch.setattr("ingest.jobs.KEPT", timedelta(0))
+        jobs.reconcile()
+        time.sleep(0.05)
+    monkeypatch.undo()
+    library.ingest([make_pdf("more.pdf", ["One more."])])
+    assert rows() != empty
+    assert {document.status for document in library.documents()} == {"ready"}
