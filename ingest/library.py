@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey, Words
 from folioscope.errors import (
+    ChannelUnavailable,
     ConfigError,
     DocumentError,
     DocumentNotFound,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 COLLECTION_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 PAGE_LONG_EDGE = 1400  # pixels; sharp on a laptop's screen, about 120 dpi on A4
+AWAY_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Event], None]
@@ -103,6 +106,7 @@ class Library:
         )
         self._listeners: list[Listener] = []
         self._waiting: dict[tuple[str, int | None], set[str]] = {}  # channels not open when it was removed from others
+        self._away: dict[str, float] = {}  # collections whose vectors can't be reached: when it is tried again
         self._intake = Intake(self.catalog, self.files, self.emit, self._read)
         self.channels.tidy()
         self._sweep()
@@ -373,9 +377,12 @@ class Library:
     def _sweep(self) -> None:
         """Remove what deleted documents and superseded versions left; also after a kill in its middle.
 
-        Vectors in an index that can't be opened wait until it can: nothing finds them.
+        Vectors in an index that can't be opened wait until it can: nothing finds them. While a server of vectors is
+        away, what is left in it is not tried each time: who deletes or reads documents would wait for it.
         """
         for collection_id, document, version in self.catalog.stale():
+            if time.monotonic() < self._away.get(collection_id, 0.0):
+                continue
             try:
                 opened = self.channels.of(collection_id)
                 closed = {entry.key for entry in self.catalog.collection_by_id(collection_id).channels} - opened.keys()
@@ -394,6 +401,8 @@ class Library:
                 else:
                     self._waiting.pop((document, version), None)
             except FolioscopeError as error:
+                if isinstance(error, ChannelUnavailable):
+                    self._away[collection_id] = time.monotonic() + AWAY_SECONDS
                 log.warning("%s could not be removed wholly: %s", document, error)
         try:
             self._changes.switch()
