@@ -329,12 +329,16 @@ class Channels:
                 channel.close()
 
     def erase_collection(self, collection_id: str) -> None:
-        """Delete its indexes."""
+        """Delete its indexes, those that only other processes have opened, too."""
+        folder = self._folder / collection_id
         with self._guard:
             self.close_collection(collection_id)
-            for folder in (self._folder / collection_id).glob("*"):
-                erase_index(folder, self._server)
-            shutil.rmtree(self._folder / collection_id, ignore_errors=True)
+            keys = {path.name for path in folder.glob("*")}
+            with suppress(CollectionNotFound):
+                keys |= {entry.key for entry in self._catalog.collection_by_id(collection_id).channels}
+            for key in keys:
+                erase_index(folder / key, self._server)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Close every index, erase those that were waiting for it."""

@@ -18,6 +18,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
@@ -38,6 +39,9 @@ SINGLE, BULK = 1, 2  # priorities: the smaller goes first
 POLL_SECONDS = 0.05
 STOP_SECONDS = 120.0  # for the current pages; a page has a limit of its own
 RECONCILE_SECONDS = 15.0  # while somebody waits
+KEPT = timedelta(hours=1)  # what DBOS knows of work that has ended; nothing of ours asks for it
+FORGOTTEN = 1000  # at most, at each look
+ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 APPLICATION = "folioscope"
 WORKFLOWS_VERSION = "1"  # of those below; a newer one would not take an older one's work up
 
@@ -169,6 +173,7 @@ class Jobs:
                 self.read(document, version)
             for fill in unfilled:
                 self.fill(fill)
+            _forget_old()
 
     def _on_its_way(self) -> set[str]:
         """Workflows that wait or run; those that ran in processes which are gone are forgotten."""
@@ -303,6 +308,16 @@ class Jobs:
 def _name(fill: Fill) -> str:
     """The id of its workflow."""
     return f"{fill.document_id}.{fill.version}.{fill.channel}"
+
+
+def _forget_old() -> None:
+    """Else the jobs' database would grow with each document that ever was."""
+    before = (datetime.now(UTC) - KEPT).isoformat()
+    found = DBOS.list_workflows(
+        status=ENDED, completed_before=before, limit=FORGOTTEN, load_input=False, load_output=False
+    )
+    if found:
+        DBOS.delete_workflows([each.workflow_id for each in found])
 
 
 def _forget_ended(workflows: list[str]) -> None:

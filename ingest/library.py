@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey, Words
 from folioscope.errors import (
+    ChannelUnavailable,
     ConfigError,
     DocumentError,
     DocumentNotFound,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 COLLECTION_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 PAGE_LONG_EDGE = 1400  # pixels; sharp on a laptop's screen, about 120 dpi on A4
+AWAY_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Event], None]
@@ -103,6 +106,7 @@ class Library:
         )
         self._listeners: list[Listener] = []
         self._waiting: dict[tuple[str, int | None], set[str]] = {}  # channels not open when it was removed from others
+        self._away: dict[str, float] = {}  # collections whose vectors can't be reached: when it is tried again
         self._intake = Intake(self.catalog, self.files, self.emit, self._read)
         self.channels.tidy()
         self._sweep()
@@ -128,12 +132,14 @@ class Library:
         """Delete a collection with its documents, vectors and files."""
         collection = self.catalog.collection(name)
         with self.work.at_rest():
-            for document in self.catalog.documents(collection):
-                self.catalog.delete(document.id)
-            self.channels.erase_collection(collection.id)  # first: one that can't be opened must not be in the way
-            self._sweep()
-            self.channels.erase_collection(collection.id)
-            self.catalog.remove_collection(collection.id)
+            removed = False
+            while not removed:  # another process, or a thread, may hand in documents until it is
+                for document in self.catalog.documents(collection):
+                    self.catalog.delete(document.id)
+                self.channels.erase_collection(collection.id)  # first: one that can't be opened must not be in the way
+                self._sweep()
+                self.channels.erase_collection(collection.id)
+                removed = self.catalog.remove_collection(collection.id)
 
     def rebuild(self, collection: str | None = None) -> None:
         """Make a collection's indexes anew from the words in the catalog, with the encoders of today.
@@ -281,17 +287,17 @@ class Library:
         path: Path,
         origin: Origin,
         *,
-        collection: str | None = None,
+        collection: Collection,
         password: str | None = None,
         metadata: Metadata | None = None,
     ) -> tuple[str, Registered]:
         """As `ingest` of one file that came from elsewhere, without waiting: the job and what was registered.
 
-        The file may be removed when this returns. Raises `CollectionNotFound`, and the back end's error.
+        The file may be removed when this returns. Raises `CollectionNotFound` where the collection is no more, and the
+        back end's error.
         """
-        target = self.collection(collection)
-        job = self.catalog.create_job("ingest", target.id)
-        return job, self._intake.take(path, target, job, password=password, metadata=metadata, origin=origin)
+        job = self.catalog.create_job("ingest", collection.id)
+        return job, self._intake.take(path, collection, job, password=password, metadata=metadata, origin=origin)
 
     def _wait(self, jobs: Jobs, registered: Sequence[tuple[Origin, Registered]], channels: bool) -> tuple[Outcome, ...]:
         """Until each of the versions is read (also one that an earlier job had left), or `stop` was called."""
@@ -315,7 +321,7 @@ class Library:
         job = self.catalog.create_job("reingest", target.id)
         jobs = self.work.started()
         registered = [
-            (Origin(document.filename, document.source), self._intake.again(document, target, job, password))
+            (Origin(document.filename, document.source), self._intake.again(document, job, password))
             for document in documents
         ]
         return Report(job, self._wait(jobs, registered, wait))
@@ -325,7 +331,7 @@ class Library:
         target = self.collection(document.collection)
         self._stored(document)
         job = self.catalog.create_job("reingest", target.id)
-        return job, self._intake.again(document, target, job, password)
+        return job, self._intake.again(document, job, password)
 
     def _stored(self, document: Document) -> Document:
         if not document.sha256 or not self.files.originals.has(document.sha256):
@@ -373,9 +379,12 @@ class Library:
     def _sweep(self) -> None:
         """Remove what deleted documents and superseded versions left; also after a kill in its middle.
 
-        Vectors in an index that can't be opened wait until it can: nothing finds them.
+        Vectors in an index that can't be opened wait until it can: nothing finds them. While a server of vectors is
+        away, what is left in it is not tried each time: who deletes or reads documents would wait for it.
         """
         for collection_id, document, version in self.catalog.stale():
+            if time.monotonic() < self._away.get(collection_id, 0.0):
+                continue
             try:
                 opened = self.channels.of(collection_id)
                 closed = {entry.key for entry in self.catalog.collection_by_id(collection_id).channels} - opened.keys()
@@ -389,8 +398,13 @@ class Library:
                         with self._unwanted(sha256) as yes:
                             if yes:
                                 self.files.remove(sha256)
-                self._waiting[document, version] = closed
+                if closed:
+                    self._waiting[document, version] = closed
+                else:
+                    self._waiting.pop((document, version), None)
             except FolioscopeError as error:
+                if isinstance(error, ChannelUnavailable):
+                    self._away[collection_id] = time.monotonic() + AWAY_SECONDS
                 log.warning("%s could not be removed wholly: %s", document, error)
         try:
             self._changes.switch()

@@ -60,11 +60,18 @@ class Recipes:
     def add(self, collection_id: str, entry: ChannelEntry) -> None:
         """A channel joins, with every page of the current versions outstanding.
 
-        Raises `ConfigError` for an immediate channel while documents are being read: it would miss their first pages.
+        Raises `ConfigError` for an immediate channel while documents are being read: it would miss their first pages;
+        and where another process has been faster.
         """
-        d = t.documents.c
+        d, c = t.documents.c, t.channels.c
+        same = sa.select(c.key).where(c.collection_id == collection_id, c.name == entry.name, c.active == entry.active)
         with self._database.write() as db:
             lock(db, collection_id)
+            if db.execute(same).first():
+                raise ConfigError(
+                    f"The {entry.name} channel has just been changed by another process.",
+                    hint="`folioscope channels status` shows how it stands.",
+                )
             if entry.immediate and (count := _being_read(db, collection_id)):
                 raise ConfigError(
                     f"{count} documents are still to be read; the {entry.name} channel can't join before.",
@@ -114,15 +121,19 @@ class Recipes:
     def remove(self, collection_id: str, keys: Sequence[str]) -> None:
         """Forget channels and how far they were."""
         with self._database.write() as db:
+            lock(db, collection_id)
             _forget(db, collection_id, keys)
 
 
-def lock(db: sa.Connection, collection_id: str) -> None:
-    """Within a transaction: a document becoming ready and a change of the channels wait for each other.
+def lock(db: sa.Connection, collection_id: str) -> bool:
+    """Within a transaction: documents that come or become ready, changes of the channels and the collection's removal
+    wait for each other; whether it is there.
 
-    Else a document could miss a channel that joins at that moment. SQLite has one writer at a time anyway.
+    Else a document could miss a channel that joins at that moment, or come into a collection that is no more. SQLite
+    has one writer at a time anyway.
     """
-    db.execute(sa.select(t.collections.c.id).where(t.collections.c.id == collection_id).with_for_update())
+    found = db.execute(sa.select(t.collections.c.id).where(t.collections.c.id == collection_id).with_for_update())
+    return found.first() is not None
 
 
 def _being_read(db: sa.Connection, collection_id: str) -> int:

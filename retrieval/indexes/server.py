@@ -223,7 +223,8 @@ def _errors(name: str, done: str) -> Iterator[None]:
     except FolioscopeError:
         raise
     except Exception as error:
-        if _passing(error) or _refused(error):  # the other channels go on meanwhile
+        # The other channels go on meanwhile; also where another process has replaced this one under a search.
+        if _passing(error) or _refused(error) or (done == "searched" and _status(error) == 404):
             raise ChannelUnavailable(
                 f"The Qdrant server does not serve {name!r}: {_reason(error)}.", hint=_hint(error)
             ) from error
@@ -324,12 +325,16 @@ def _passing(error: Exception) -> bool:
 
 
 def _refused(error: Exception) -> bool:
-    return getattr(error, "status_code", None) in (401, 403)
+    return _status(error) in (401, 403)
+
+
+def _status(error: Exception) -> int | None:
+    return getattr(error, "status_code", None)
 
 
 def _reason(error: Exception) -> str:
     source = getattr(error, "source", error)
-    if status := getattr(error, "status_code", None):
+    if status := _status(error):
         said = error.content.decode(errors="replace").strip()[:300]  # type: ignore[attr-defined]
         return f"it answers {status}" + (f", {said}" if said else "")
     return " ".join(str(source).split()).rstrip(".") or type(source).__name__
@@ -340,6 +345,6 @@ def _hint(error: Exception) -> str:
         return "The server refuses the key: check FOLIOSCOPE_QDRANT_API_KEY."
     if _passing(error):
         return "It was tried several times: is the server of FOLIOSCOPE_QDRANT_URL running and reachable?"
-    if getattr(error, "status_code", None) == 404:
+    if _status(error) == 404:
         return "It was removed from the server; opened again, the channel makes it anew and fills it."
     return "The server's log says more."

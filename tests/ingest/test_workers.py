@@ -22,6 +22,7 @@ from folioscope.settings import Settings
 from ingest import Library
 from ingest.catalog import Catalog, Overtaken
 from ingest.database import Database
+from ingest.recipes import ChannelEntry
 from tests.support.qdrant import QdrantServer, serving
 
 MakePdf = Callable[..., Path]
@@ -188,6 +189,28 @@ def test_channels_that_another_process_adds_or_removes_are_followed(
         first.ingest([make_pdf("a.pdf", ["The lamp is lit."])])
         first.rebuild()  # alone it may
         assert len(first.retriever().search("lamp").hits) == 1
+
+
+def test_a_collection_is_removed_with_the_indexes_that_only_others_have_opened(
+    place: Callable[..., Settings], make_pdf: MakePdf, qdrant: QdrantServer
+) -> None:
+    with Library(settings=place("one")) as first, Library(settings=place("two")) as second:
+        first.ingest([make_pdf("a.pdf", ["The lamp is lit."])])
+        first.remove("a.pdf")
+        assert len(qdrant.collections()) == 1
+        second.remove_collection("default")
+        assert qdrant.collections() == {}
+
+
+def test_of_two_processes_that_add_a_channel_one_comes_too_late(database_url: str) -> None:
+    catalog = Catalog(Database(database_url))
+    target = catalog.create_collection("c", {"lexical": "lexical"})
+    for active in (True, False):
+        catalog.recipes.add(target.id, ChannelEntry(f"image-{active}", "image", "image:a", active))
+        with pytest.raises(ConfigError, match="another process"):
+            catalog.recipes.add(target.id, ChannelEntry(f"image-{active}-too", "image", "image:b", active))
+    assert len(catalog.collection("c").channels) == 3
+    catalog.database.close()
 
 
 def test_who_keeps_something_to_itself_has_the_catalog_alone(

@@ -30,6 +30,7 @@ class QdrantServer(ThreadingHTTPServer):
         self.state = "up"
         self.breaks_at = ""
         self.keys: set[str | None] = set()
+        self.asked = 0
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def answer(self, method: str, path: list[str], body: Any) -> Any:
@@ -87,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
         server.keys.add(self.headers.get("api-key"))
+        server.asked += 1
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "null")
         if server.breaks_at and server.breaks_at in self.path:
             server.state = "reset"
