@@ -53,6 +53,7 @@ class Bucket:
         self._guard = threading.Lock()  # of `_used` and of what is removed from the cache
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            self._left = list(folder.glob(f"{PARTIAL}*"))  # by a process before this one, the folder's only one
 
     def keep(self, file: Path, sha256: str) -> None:
         """See `ingest.originals.Originals`; the file stays as the cached copy."""
@@ -111,9 +112,9 @@ class Bucket:
         import obstore
 
         self._claim()
-        for path in self.folder.glob(f"{PARTIAL}*"):
+        for path in self._left:
             path.unlink(missing_ok=True)
-        found = {path.name for path in self.folder.iterdir()}
+        found = {path.name for path in self.folder.iterdir() if not path.name.startswith(PARTIAL)}
         with self._errors("list"):
             for some in obstore.list(self._store, "originals", chunk_size=1000):
                 found.update(entry["path"].rpartition("/")[2] for entry in some)

@@ -67,6 +67,7 @@ class Files:
         self._cached: int | None = None  # bytes in the cache, counted at first use
         with storage_errors(root):
             self.pages.mkdir(parents=True, exist_ok=True)
+            self._left = list(self.pages.glob(f"*/{PARTIAL}*"))  # by a process before this one, the folder's only one
 
     @contextmanager
     def stage(self, source: Path) -> Iterator[Staged]:
@@ -115,7 +116,7 @@ class Files:
             with unwanted(sha256) as yes:
                 if yes:
                     self.remove(sha256)
-        for path in self.pages.glob(f"*/{PARTIAL}*"):
+        for path in self._left:
             path.unlink(missing_ok=True)
 
     def remove(self, sha256: str) -> None:

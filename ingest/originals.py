@@ -56,6 +56,7 @@ class Folder:
         self.folder = folder
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            self._left = frozenset(folder.glob(f"{PARTIAL}*"))
 
     def path(self, sha256: str) -> Path:
         """Where it lies, or would."""
@@ -89,9 +90,9 @@ class Folder:
                 path.unlink(missing_ok=True)
         yield from [path.name for path in self.folder.glob("??/*")]
 
-    def _is_left(self, path: Path) -> bool:  # noqa: ARG002
-        """Whether nobody goes on writing a half-written file: the data folder has one process."""
-        return True
+    def _is_left(self, path: Path) -> bool:
+        """Whether nobody goes on writing a half-written file: one from before this process, the folder's only one."""
+        return path in self._left
 
 
 class SharedFolder(Folder):

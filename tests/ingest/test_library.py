@@ -356,16 +356,27 @@ def test_a_name_that_is_no_utf8_and_a_file_that_cannot_be_read(
     assert report.failed[0].problem.code == "document_unreadable"
 
 
-def test_what_a_killed_process_left_is_tidied_and_others_cannot_look_in(library: Library, make_pdf: MakePdf) -> None:
-    stray = library.files.originals.folder / "ab" / ("ab" * 32)
+def test_what_a_killed_process_left_is_tidied_and_others_cannot_look_in(tmp_path: Path, make_pdf: MakePdf) -> None:
+    stray = tmp_path / "data" / "originals" / "ab" / ("ab" * 32)
     stray.parent.mkdir(parents=True)
     stray.write_bytes(b"nobody refers to me")
-    (library.files.originals.folder / ".part-x").write_bytes(b"half")
-    library.ingest([make_pdf("a.pdf", ["One."])])
-    kept = [path.name for path in library.files.originals.folder.rglob("*") if path.is_file()]
-    assert kept == [library.documents()[0].sha256]
-    assert library.folder.path.stat().st_mode & 0o077 == 0
-    assert (library.folder / "catalog.sqlite").stat().st_mode & 0o077 == 0
+    (tmp_path / "data" / "originals" / ".part-x").write_bytes(b"half")
+    (tmp_path / "data").chmod(0o700)
+    with Library(settings=settings(tmp_path / "data")) as library:
+        library.ingest([make_pdf("a.pdf", ["One."])])
+        kept = [path.name for path in library.files.originals.folder.rglob("*") if path.is_file()]
+        assert kept == [library.documents()[0].sha256]
+        assert library.folder.path.stat().st_mode & 0o077 == 0
+        assert (library.folder / "catalog.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_a_file_that_is_taken_in_while_jobs_start_is_not_taken_for_one_that_was_left(
+    library: Library, make_pdf: MakePdf
+) -> None:
+    with library.files.stage(make_pdf("a.pdf", ["One."])) as staged:
+        library.start()
+        library.files.keep(staged)
+    assert library.files.originals.has(staged.sha256)
 
 
 def test_a_broken_jobs_database_is_said_and_does_not_poison_the_process(tmp_path: Path, make_pdf: MakePdf) -> None:
