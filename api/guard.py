@@ -1,22 +1,27 @@
-"""What every request passes, whatever it asks for: its id, the Host allow-list, the limit on its body, the headers of
-every response, and the last net under faults.
+"""What every request passes, whatever it asks for: its id, the Host allow-list, the limit on its body, which is read of
+known senders alone, the headers of every response, and the last net under faults.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import logs
-from api.problems import problem, written
+from api.problems import headers_of, of_error, problem, written
+from api.security import known
+from folioscope.errors import FolioscopeError
 
 JSON_BYTES = 1 << 20
 """The most that a request may bring, where it brings no file."""
@@ -89,8 +94,14 @@ class Guard:
             await refuse(413, "payload_too_large", f"The request has more than {limit:,} bytes.")
             return
         try:
-            await self._app(scope, _bounded(receive, limit), answer)
-        except Exception:
+            with contextlib.ExitStack() as door:
+                if length != "0" or "transfer-encoding" in headers:
+                    await run_in_threadpool(door.enter_context, known(Request(scope)))
+                await self._app(scope, _bounded(receive, limit), answer)
+        except Exception as error:
+            if isinstance(error, FolioscopeError) and not begun:
+                await _send(answer, of_error(error, scope["path"], request_id), headers_of(error))
+                return
             log.exception("a request failed")
             if begun:
                 raise
@@ -122,9 +133,10 @@ def _bounded(receive: Receive, limit: int) -> Receive:
     return read
 
 
-async def _send(send: Send, body: dict[str, Any]) -> None:
+async def _send(send: Send, body: dict[str, Any], more: Mapping[str, str] | None = None) -> None:
     content, media_type = written(body)
     data = json.dumps(content).encode()
-    headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(data)).encode())]
+    said = {"content-type": media_type, "content-length": str(len(data)), **(more or {})}
+    headers = [(name.lower().encode(), value.encode()) for name, value in said.items()]
     await send({"type": "http.response.start", "status": body["status"], "headers": headers})
     await send({"type": "http.response.body", "body": data})

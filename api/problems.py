@@ -63,6 +63,9 @@ CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "
 OPENAI = ("/v1/chat/", "/v1/models")
 """Where errors have OpenAI's shape."""
 
+MOST_TOLD = 50
+"""Things that are wrong with one request; who sends a hundred thousand does not get as many sentences."""
+
 RETRY_S = 5  # until a back end that failed is worth another try
 
 log = logging.getLogger(__name__)
@@ -152,7 +155,8 @@ async def _full(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    wrong = [{"where": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in error.errors()]
+    first = error.errors()[:MOST_TOLD]
+    wrong = [{"where": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in first]
     detail = "; ".join(f"{each['where']}: {each['message']}" for each in wrong)
     found = problem(422, "request_invalid", detail, request.url.path, request.state.request_id, errors=wrong)
     return response(found)

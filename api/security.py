@@ -4,6 +4,7 @@ handed and through nothing else; what a key was not granted does not exist for i
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from collections import Counter
@@ -122,25 +123,41 @@ class Crowd:
 
 
 def scope(wanted: Scope) -> Callable[[Request], Iterator[Access]]:
-    """A dependency that lets a request in whose key has this scope, and counts it until its response is sent.
+    """A dependency that lets a request in whose key has this scope.
 
     Raises `Unauthorized`, `Forbidden`, `TooManyRequests`.
     """
 
     def admit(request: Request) -> Iterator[Access]:
-        service: Service = request.app.state.service
-        key = _key(request, service)
-        if key is not None and LEVEL[key.scope] < LEVEL[wanted]:
-            raise Forbidden(f"This needs the scope {wanted!r}; the key has {key.scope!r}.")
-        who = request.state.key = key.id if key else ""
-        crowd: Crowd = request.app.state.crowd
-        crowd.enter(who)
-        try:
+        with known(request) as key:
+            if key is not None and LEVEL[key.scope] < LEVEL[wanted]:
+                raise Forbidden(f"This needs the scope {wanted!r}; the key has {key.scope!r}.")
+            service: Service = request.app.state.service
             yield Access(service, key.collections if key else None, key.id if key else "")
-        finally:
-            crowd.leave(who)
 
     return admit
+
+
+@contextlib.contextmanager
+def known(request: Request) -> Iterator[Key | None]:
+    """The request's key; as long as the context lasts the request is one of its running ones. `api.guard` does this
+    before a body is read, so that nobody without a key, and no key beyond its limit, fills the memory with bodies.
+
+    Raises `Unauthorized`, `TooManyRequests`.
+    """
+    state = request.scope["state"]
+    if "known" in state:  # from the guard
+        yield state["known"]
+        return
+    crowd: Crowd = request.app.state.crowd
+    key = _key(request, request.app.state.service)
+    who = state["key"] = key.id if key else ""
+    crowd.enter(who)
+    state["known"] = key
+    try:
+        yield key
+    finally:
+        crowd.leave(who)
 
 
 def _key(request: Request, service: Service) -> Key | None:

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from folioscope.errors import ConfigError, DiskFull, StorageError
+from folioscope.errors import ConfigError, DiskFull, QueryError, StorageError
 from ingest.folder import storage_errors
 from ingest.migrate import is_current, migrate
 from ingest.schema import identity
@@ -262,9 +262,11 @@ def _engine(url: str) -> sa.Engine:
     return engine
 
 
-def _storage_error(error: exc.DBAPIError | exc.TimeoutError, database: str | None) -> StorageError:
+def _storage_error(error: exc.DBAPIError | exc.TimeoutError, database: str | None) -> StorageError | QueryError:
     """``database``: the file of an SQLite database."""
     text = str(error.orig) if isinstance(error, exc.DBAPIError) else "all its connections are busy"
+    if isinstance(error, exc.DataError) and "NUL" in text:  # of what somebody asked for, and not the database's fault
+        return QueryError("A text has the character NUL, which Postgres can neither keep nor look for.")
     full = "disk is full" in text or "No space left" in text
     if database and "disk I/O error" in text:  # SQLite's word for a log file that it could not extend, too
         full = shutil.disk_usage(Path(database).parent).free < FULL_BYTES

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +27,7 @@ from folioscope.domain import Answer, Citation, Segment, Turn
 from folioscope.errors import CollectionNotFound, FolioscopeError, QueryError
 from folioscope.ports import Searcher
 from generation import stream
+from generation.conversation import MOST_TURNS
 from ingest.database import new_id
 
 router = APIRouter(tags=["openai"])
@@ -35,7 +36,11 @@ MODEL = "docs"
 NOTHING = "The pages that were found don't say."
 TAKEN_BACK = "None of this stands on the pages that were found."
 DECLINED = "The model declined to answer."
-LINK = re.compile(r" \[\d+\]\(\S*?/d/\S*?\)")
+LINK = re.compile(r" \[\d++\]\((?:(?!/d/)[^\s()])*+/d/[^\s()]*+\)")
+"""One of ours in an earlier answer. It never goes back, so that no text keeps it busy."""
+
+BREAK = re.compile(r"(?<=\])(?=[(\[:])|(?<=<)(?=[a-z/!?])", re.IGNORECASE)
+"""Where markdown would make a link, an image or HTML of what a page or a model says."""
 
 
 class ImageUrl(BaseModel):
@@ -56,7 +61,7 @@ class Message(BaseModel):
     """One turn; messages of the system and of tools are passed over."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[Part] | None = None
+    content: str | Annotated[list[Part], Field(max_length=20)] | None = None
 
     def text(self) -> str:
         """Its words."""
@@ -100,6 +105,7 @@ class Told:
         self._base = base.rstrip("/")
         self._links: dict[int, Citation] = {}
         self._length = 0
+        self._last = ""
         self.annotations: list[dict[str, Any]] = []
         self.answer: Answer | None = None
 
@@ -109,7 +115,7 @@ class Told:
             return "".join(map(self._mark, event.citations))
         text = ""
         if isinstance(event, str):
-            text = event
+            text = self._plain(event)
         elif isinstance(event, Citation):
             self._links[event.index] = event
         elif isinstance(event, Answer):
@@ -117,6 +123,14 @@ class Told:
             text = self._end(event)
         self._length += len(text)
         return text
+
+    def _plain(self, text: str) -> str:
+        """A space where the text would become a link that is none of ours, an image from elsewhere or HTML: whoever
+        shows an answer as markdown must not be made to call a stranger's address.
+        """
+        broken = BREAK.sub(" ", self._last + text)[len(self._last) :]
+        self._last = text[-1:] or self._last
+        return broken
 
     def _mark(self, number: int) -> str:
         cited = self._links[number]
@@ -190,8 +204,9 @@ def _searcher(access: Access, body: Completion) -> Searcher:
 
 async def _pieces(access: Access, searcher: Searcher, messages: Sequence[Message], told: Told) -> AsyncGenerator[str]:
     *before, last = messages
-    said = [(each.role, LINK.sub("", each.text())) for each in before]  # our own links say nothing to the model
-    history = [Turn(role, text) for role, text in said if role in ("user", "assistant") and text.strip()]
+    said = [(each.role, each.text()) for each in before if each.role in ("user", "assistant")][-MOST_TURNS:]
+    # Our own links say nothing to the model.
+    history = [Turn(role, LINK.sub("", text)) for role, text in said if text.strip()]
     model = await run_in_threadpool(access.service.model)
     k = access.library.settings.top_k
     async for event in stream(last.text(), searcher, model, k=k, images=access.library, history=history):

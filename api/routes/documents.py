@@ -15,9 +15,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from pydantic import TypeAdapter, ValidationError
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
 
 from api import etags
 from api.answering import forget_answers
@@ -286,13 +287,33 @@ def list_errors(document: str, access: Reader) -> Listed[PageError]:
     return Listed(data=data, last_id=str(data[-1].page) if data else None)
 
 
+class Attachment(FileResponse):
+    """A file that no browser shows in place. ``held`` is closed once it is sent, or can't be."""
+
+    def __init__(self, path: Path, filename: str, held: contextlib.ExitStack) -> None:
+        super().__init__(path, filename=filename, media_type="application/octet-stream")
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                size = Headers(raw=message["headers"]).get("content-range")
+                headers = {"content-range": size} if size else None
+                raise HTTPException(message["status"], "The file has no such range.", headers)
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, told)
+        finally:
+            await run_in_threadpool(self._held.close)
+
+
 @router.get("/{document}/file", response_class=FileResponse)
-def get_file(document: str, access: Reader) -> FileResponse:
+def get_file(document: str, access: Reader) -> Attachment:
     """The original, as an attachment that no browser shows in place."""
     found = access.document(document)
     if not found.sha256 or not access.library.files.originals.has(found.sha256):
         raise DocumentNotFound("The original of this document is not stored; it could not be read.")
     held = contextlib.ExitStack()  # a copy of what lies elsewhere stays until it is sent
     path = held.enter_context(access.library.original(found.sha256))
-    sent = BackgroundTask(held.close)
-    return FileResponse(path, filename=found.filename, media_type="application/octet-stream", background=sent)
+    return Attachment(path, found.filename, held)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.security import Reader
 from folioscope.errors import NotFoundError
@@ -22,17 +22,23 @@ MESSAGE: dict[str, Any] = {"required": True, "content": {"application/json": {"s
 class Handled(Response):
     """A reply that the SDK writes itself."""
 
-    def __init__(self, tools: Server[Any]) -> None:
+    def __init__(self, tools: Server[Any], message: bytes) -> None:
         super().__init__()
         self._tools = tools
+        self._message = message
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+        unread: list[Message] = [{"type": "http.request", "body": self._message, "more_body": False}]
+
+        async def again() -> Message:
+            return unread.pop() if unread else await receive()
+
         # One a request: nothing outlives it, and whoever goes away ends the work. Host and Origin are the guard's.
         manager = StreamableHTTPSessionManager(self._tools, stateless=True)
         async with manager.run():
-            await manager.handle_request(scope, receive, send)
+            await manager.handle_request(scope, again, send)
 
 
 @router.post(
@@ -50,7 +56,8 @@ class Handled(Response):
 async def mcp(request: Request, access: Reader) -> Response:
     """The tools search_pages, get_page, ask_documents, list_collections, list_documents: JSON-RPC 2.0."""
     request.state.access = access
-    return Handled(await run_in_threadpool(_tools))
+    message = await request.body()  # here, where one that is too large is still an error like others
+    return Handled(await run_in_threadpool(_tools), message)
 
 
 @functools.cache

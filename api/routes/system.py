@@ -55,8 +55,8 @@ class Models(BaseModel):
 
 
 @router.get("/healthz")
-def healthz() -> Health:
-    """Whether the process answers."""
+async def healthz() -> Health:
+    """Whether the process answers, however many of its threads are busy."""
     return Health()
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from api.schemas.common import (
     PRINTED,
@@ -26,7 +27,17 @@ from folioscope.settings import ChannelName
 if TYPE_CHECKING:
     from ingest.catalog import Collection
 
-CollectionName = Annotated[str, Field(pattern=r"^[^\W_][\w.-]{0,63}$", max_length=64)]
+NAME = r"^[^\W_][\w.-]{0,63}$"
+
+
+def _plain(name: str) -> str:
+    """Pydantic's idea of a letter is wider than that of the library, and has accents that stand by themselves."""
+    if not re.fullmatch(NAME, name):
+        raise ValueError("use letters, digits, dots, dashes and underscores, a letter or digit first")
+    return name
+
+
+CollectionName = Annotated[str, Field(pattern=NAME, max_length=64), AfterValidator(_plain)]
 
 
 class NewCollection(Given):

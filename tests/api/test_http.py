@@ -134,6 +134,13 @@ def test_the_original_comes_as_an_attachment(client, report) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(("wanted", "status"), [("bytes=abc", 400), ("bytes=99999999-", 416)])
+def test_a_range_that_is_none_is_a_problem(client, report, wanted: str, status: int) -> None:
+    refused = client.get(f"/v1/documents/{report['id']}/file", headers={"range": wanted})
+    assert (refused.status_code, refused.headers["content-type"]) == (status, "application/problem+json")
+    assert refused.headers.get("content-range", "bytes */").startswith("bytes */")
+
+
 def test_page_images_have_the_width_asked_for_and_are_kept_by_browsers(client, report) -> None:
     pages = client.get(f"/v1/documents/{report['id']}/pages", params={"limit": 4, "after": 1}).json()
     assert [page["number"] for page in pages["data"]] == [2, 3, 4, 5]
@@ -220,6 +227,8 @@ def test_collections_are_made_once(client) -> None:
     assert made.status_code == 201
     assert client.get(made.headers["location"]).json() == made.json()
     assert client.get("/v1/collections/board").json() == made.json()
+    for name in ("a\u0301", "a\u200db", "board\n", "-a", "a b"):  # what a letter is, libraries see differently
+        assert client.post("/v1/collections", json={"name": name}).json()["code"] == "request_invalid"
     again = client.post("/v1/collections", json={"name": "board"})
     assert (again.status_code, again.json()["code"]) == (409, "collection_exists")
     assert "board" in [each["name"] for each in client.get("/v1/collections").json()["data"]]

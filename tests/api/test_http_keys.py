@@ -6,9 +6,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from api import web
 from api.app import ROUTERS
 from api.cli.main import app
 from api.keys import Keys
-from folioscope.errors import ConfigError, FolioscopeError, NotFoundError
+from folioscope.errors import ConfigError, FolioscopeError, NotFoundError, TooManyRequests
 from folioscope.settings import load_settings
 from ingest import Library
 from tests.support.serving import finished, serving, upload
@@ -235,6 +237,47 @@ def test_more_requests_at_a_time_than_one_key_may_have(client, library, keys, fi
         one.read()
         two.read()
     assert client.get("/v1/collections", headers=busy).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/search", "/v1/chat/completions", "/v1/documents", "/mcp"])
+@pytest.mark.parametrize("length", ["content-length: 1000", "transfer-encoding: chunked"])
+def test_no_body_is_read_of_who_has_no_key(client: httpx2.Client, path: str, length: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{length}\r\n\r\n"
+    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=60) as connection:
+        connection.sendall(head.encode())  # and nothing of the body
+        told = connection.recv(10_000).decode()
+    assert told.startswith("HTTP/1.1 401 ")
+    assert "www-authenticate: Bearer" in told
+    assert "x-request-id: req_" in told
+
+
+def test_bodies_count_before_they_are_read(client: httpx2.Client, keys: Keys) -> None:
+    key, secret = keys.create("slow", "read")
+    busy, crowd = bearer(secret), client.app.state.crowd
+
+    def full() -> bool:
+        try:
+            crowd.enter(key.id)
+        except TooManyRequests:
+            return True
+        crowd.leave(key.id)
+        return False
+
+    head = "\r\n".join(
+        f"{name}: {value}" for name, value in {"host": "localhost", **busy, "content-length": "9"}.items()
+    )
+    place = (client.base_url.host, client.base_url.port)
+    with socket.create_connection(place, timeout=60) as one, socket.create_connection(place, timeout=60) as two:
+        for connection in (one, two):
+            connection.sendall(f"POST /v1/search HTTP/1.1\r\n{head}\r\n\r\n".encode())
+        end = time.monotonic() + 60
+        while not full() and time.monotonic() < end:
+            time.sleep(0.01)
+        assert client.post("/v1/search", headers=busy, json={}).status_code == 429
+    end = time.monotonic() + 60
+    while full() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not full()  # who goes away in the middle is counted no more
 
 
 @pytest.fixture

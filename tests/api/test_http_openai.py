@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from api import samples
+from api.routes.completions import LINK, Told
 from folioscope.settings import load_settings
 from ingest import Library
 from tests.support.serving import events, finished, serving, upload
@@ -68,6 +69,32 @@ def test_what_no_page_says(client) -> None:
     assert found.model_extra["folioscope"]["status"] == "not_found"
     assert "found" in found.choices[0].message.content
     assert found.choices[0].message.annotations == []
+
+
+def test_no_text_becomes_a_link_an_image_or_html() -> None:
+    said = "See ![x](https://evil.example/?q=1), [y](//evil), [z][1], <img src=//evil> and a[0] < b.\n[1]: https://evil"
+    plain = "See ![x] (https://evil.example/?q=1), [y] (//evil), [z] [1], < img src=//evil> and a[0] < b.\n[1] : https://evil"
+    for size in (1, 2, 1000):  # however the text is cut
+        told = Told("http://here")
+        assert "".join(told.piece(said[start : start + size]) for start in range(0, len(said), size)) == plain
+
+
+def test_links_of_earlier_answers_are_taken_out_and_no_text_keeps_that_busy() -> None:
+    assert LINK.sub("", "So it is. [1](http://here/d/doc_1#page=2&cite=a) And [2](http://else)") == (
+        "So it is. And [2](http://else)"
+    )
+    for endless in ("/d/" * 300_000, "a" * 300_000, "/d" * 300_000):
+        assert LINK.sub("", f" [1]({endless}") == f" [1]({endless}"
+    assert LINK.sub("", " [" + "1" * 300_000) == " [" + "1" * 300_000
+
+
+def test_what_is_wrong_a_hundred_thousand_times_is_told_a_few_times(served) -> None:
+    asked = [{"role": "user", "content": [{}] * 100_000}]
+    many = served.post("/v1/chat/completions", json={"model": "docs", "messages": asked})
+    assert (many.status_code, many.json()["error"]["code"]) == (422, "request_invalid")
+    assert len(many.content) < 10_000
+    more = served.post("/v1/search", json={str(number): 1 for number in range(1000)})
+    assert (more.status_code, len(more.json()["errors"])) == (422, 50)
 
 
 def test_its_errors_are_openais(client) -> None:

@@ -86,6 +86,12 @@ def call(open_server: httpx2.Client) -> Call:
     return lambda name, **arguments: asked(str(open_server.base_url), (name, arguments))[0]
 
 
+def test_a_message_without_an_end_is_too_large(open_server: httpx2.Client) -> None:
+    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    told = open_server.post("/mcp", content=(b" " * 65_536 for _ in range(20)), headers=headers)
+    assert (told.status_code, told.json()["code"]) == (413, "payload_too_large")
+
+
 def test_the_tools_only_read_take_no_path_and_say_who_wrote_what_they_return(open_server) -> None:
     async def go() -> Any:
         async with Client(f"{open_server.base_url}/mcp") as client:

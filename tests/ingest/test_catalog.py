@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from folioscope.domain import Coverage, Page, PageKey, Problem, Words
-from folioscope.errors import CollectionNotFound, DocumentNotFound, StorageError
+from folioscope.errors import CollectionNotFound, DocumentNotFound, NotFoundError, QueryError, StorageError
+from ingest import lookups
 from ingest.catalog import Catalog, Collection, Registered
 from ingest.database import Database
 from ingest.migrate import FIRST_TABLES, VERSION_TABLE
@@ -218,6 +219,12 @@ def test_documents_are_found_by_id_name_and_near_name(catalog: Catalog, reports:
     register(catalog, reports, "/b/report.pdf", "bb")
     with pytest.raises(DocumentNotFound, match="2 documents"):
         catalog.document(reports, "report.pdf")
+
+
+def test_what_has_a_nul_is_not_found_and_no_fault_of_the_database(catalog: Catalog) -> None:
+    for look in (lookups.document, lookups.job):
+        with pytest.raises((QueryError, NotFoundError)):
+            look(catalog, "doc_\x00")
 
 
 def test_jobs_tell_how_far_they_are(catalog: Catalog, reports: Collection) -> None:
