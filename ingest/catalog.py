@@ -52,7 +52,6 @@ class VersionRow:
     version: int
     collection_id: str
     filename: str
-    metadata: Metadata
     sha256: str
     bytes: int
     password: str | None
@@ -237,7 +236,6 @@ class Catalog:
             version,
             row.collection_id,
             row.filename,
-            row.metadata,
             row.sha256,
             row.bytes,
             row.password,

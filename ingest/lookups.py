@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from folioscope.domain import Coverage, Document, Metadata, Problem
+from folioscope.domain import Coverage, Document, Metadata, Problem, Where
 from folioscope.errors import CollectionExists, DocumentNotFound, NotFoundError, QueryError, StorageError
 from ingest import schema as t
 from ingest.catalog import Catalog, Collection
@@ -82,7 +82,7 @@ def documents(
         query = query.where(sa.exists().where(shown, v.status == status).correlate(t.documents))
     if name:
         query = query.where(d.filename.icontains(name, autoescape=True))
-    wanted = None if metadata is None else tagged(catalog, collection, metadata)
+    wanted = None if metadata is None else tagged(catalog, collection.id, metadata)
     with catalog.database.read() as db:
         if after is not None:
             last = db.execute(sa.select(d.created).where(d.id == after, d.collection_id == collection.id)).scalar()
@@ -103,20 +103,13 @@ def document_counts(catalog: Catalog) -> dict[str, int]:
         return {row[0]: row[1] for row in db.execute(query)}
 
 
-def tagged(catalog: Catalog, collection: Collection, metadata: Metadata) -> frozenset[str]:
-    """The documents whose metadata has all these values now; ``true`` is not 1."""
+def tagged(catalog: Catalog, collection_id: str, metadata: Metadata) -> frozenset[str]:
+    """The documents of a collection whose metadata has all these values now; ``true`` is not 1."""
     d = t.documents.c
     with catalog.database.read() as db:
-        rows = db.execute(sa.select(d.id, d.metadata).where(d.collection_id == collection.id, ~d.deleted)).all()
-    wanted = [(key, value, isinstance(value, bool)) for key, value in metadata.items()]
-    return frozenset(
-        row.id
-        for row in rows
-        if all(
-            key in row.metadata and row.metadata[key] == value and isinstance(row.metadata[key], bool) == truth
-            for key, value, truth in wanted
-        )
-    )
+        rows = db.execute(sa.select(d.id, d.metadata).where(d.collection_id == collection_id, ~d.deleted)).all()
+    wanted = Where(metadata=metadata)
+    return frozenset(row.id for row in rows if wanted.matches(row.id, row.metadata))
 
 
 def rename(catalog: Catalog, collection: Collection, name: str) -> None:
