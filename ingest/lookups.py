@@ -136,7 +136,7 @@ def job(catalog: Catalog, job_id: str) -> JobState:
     with catalog.database.read() as db:
         found = db.execute(sa.select(t.jobs).where(t.jobs.c.id == job_id)).first()
         if found is None:
-            raise NotFoundError(f"There is no job {job_id!r}.")
+            raise NotFoundError(f"There is no job {job_id!r}.", hint="`folioscope jobs ls` lists them.")
         rows = db.execute(
             sa.select(t.versions, d.filename)
             .join(t.documents, d.id == v.document_id)
@@ -162,17 +162,27 @@ def jobs(catalog: Catalog, collection_ids: Sequence[str], limit: int, after: str
     """At most ``limit`` jobs of these collections, newest first, behind the one with the id ``after``; and whether
     there are more. Raises `QueryError` when ``after`` is no such job (any more).
     """
-    j = t.jobs.c
-    mine = j.collection_id.in_(collection_ids)
-    query = sa.select(t.jobs).where(mine).order_by(j.created.desc(), j.id.desc())
     with catalog.database.read() as db:
-        if after is not None:
-            last = db.execute(sa.select(j.created).where(j.id == after, mine)).scalar()
-            if last is None:
-                raise QueryError(f"There is no job {after!r} to go on after.", hint="Start again without `after`.")
-            query = query.where(sa.or_(j.created < last, sa.and_(j.created == last, j.id < after)))
-        found = db.execute(query.limit(limit + 1)).all()
-        return _states(db, found[:limit]), len(found) > limit
+        found, more = newest_first(db, t.jobs, t.jobs.c.collection_id.in_(collection_ids), limit, after)
+        return _states(db, found), more
+
+
+def newest_first(
+    db: sa.Connection, table: sa.Table, wanted: sa.ColumnElement[bool], limit: int, after: str | None
+) -> tuple[Sequence[Any], bool]:
+    """At most ``limit`` rows of a table, behind the one with the id ``after``; and whether there are more.
+
+    Raises `QueryError` when ``after`` is none of them (any more).
+    """
+    created, row_id = table.c.created, table.c.id
+    query = sa.select(table).where(wanted).order_by(created.desc(), row_id.desc())
+    if after is not None:
+        last = db.execute(sa.select(created).where(row_id == after, wanted)).scalar()
+        if last is None:
+            raise QueryError(f"There is no {after!r} to go on after.", hint="Start again without `after`.")
+        query = query.where(sa.or_(created < last, sa.and_(created == last, row_id < after)))
+    rows = db.execute(query.limit(limit + 1)).all()
+    return rows[:limit], len(rows) > limit
 
 
 def _states(db: sa.Connection, rows: Sequence[Any]) -> list[JobState]:
