@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from api.choosing import chosen
 from api.feedback import Answered, PageGiven
 from api.schemas.answers import (
     AnswerOut,
@@ -42,13 +41,12 @@ async def answering(
     """The events of `generation.stream`."""
     model = await run_in_threadpool(access.service.model)
     retriever = await run_in_threadpool(access.library.retriever, collection.name)
-    where = await run_in_threadpool(where_of, access, collection, body)
     events: AsyncIterator[Event] = stream(
         body.question,
         retriever,
         model,
         k=top_k(access, body),
-        where=where,
+        where=where_of(body),
         images=access.library,
         history=history,
     )
@@ -101,6 +99,6 @@ def top_k(access: Access, body: Narrowed) -> int:
     return body.top_k or access.library.settings.top_k
 
 
-def where_of(access: Access, collection: Collection, body: Narrowed) -> Where | None:
-    """The documents that are meant; None: all."""
-    return chosen(access.library, collection, body.documents, body.metadata)
+def where_of(body: Narrowed) -> Where:
+    """The documents that are meant."""
+    return Where(None if body.documents is None else frozenset(body.documents), body.metadata or {})

@@ -10,13 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from api import feedback
-from api.listing import stretch
 from folioscope.domain import Turn
 from folioscope.errors import NotFoundError, QueryError
 from generation import conversation as talk
 from ingest import schema as t
 from ingest import traces
 from ingest.database import Database, new_id, now
+from ingest.lookups import newest_first
 
 MOST_TURNS = 200
 LONGEST_TITLE = 200
@@ -81,7 +81,7 @@ class Conversations:
         """
         c = t.conversations.c
         with self._database.read() as db:
-            rows, more = stretch(
+            rows, more = newest_first(
                 db, t.conversations, (c.owner == owner) & c.collection_id.in_(collections), limit, after
             )
         return [Conversation(*row) for row in rows], more

@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from api.listing import stretch
 from folioscope.errors import DocumentNotFound, StorageError
 from ingest import schema as t
 from ingest import traces
 from ingest.database import Database, new_id, now
+from ingest.lookups import newest_first
 
 Value = Literal["up", "down"]
 
@@ -144,7 +144,7 @@ class Feedback:
         """
         wanted = t.feedback.c.collection_id.in_(collections)
         with self._database.read() as db:
-            rows, more = stretch(db, t.feedback, wanted, limit, after)
+            rows, more = newest_first(db, t.feedback, wanted, limit, after)
         return [_judgement(row) for row in rows], more
 
 

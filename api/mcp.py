@@ -41,9 +41,9 @@ from folioscope.errors import DocumentNotFound, FolioscopeError
 from generation import stream
 from generation.pictures import picture
 from generation.running import closing
+from ingest import lookups
 from ingest.database import new_id
 from ingest.lookups import document_counts
-from ingest.lookups import documents as stretch
 
 MOST_CHARACTERS = 60_000
 """Of one page's text."""
@@ -272,7 +272,7 @@ def list_collections(access: Access, _: ListCollections) -> CallToolResult:
 def list_documents(access: Access, asked: ListDocuments) -> CallToolResult:
     """List the documents of a collection, oldest first, with their numbers of pages."""
     collection = access.collection(asked.collection)
-    found, more = stretch(access.library.catalog, collection, asked.limit, asked.after)
+    found, more = lookups.documents(access.library.catalog, collection, asked.limit, asked.after)
     lines = [f"{each.filename} (document {each.id}): {each.pages} pages, {each.status}" for each in found]
     last = found[-1].id if found else None
     result = Documents(data=[document_out(each) for each in found], has_more=more, last_id=last)

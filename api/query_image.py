@@ -1,13 +1,13 @@
-"""An image that is searched with, over HTTP: uploaded, or in a ``data:`` URL. It is decoded in a child process."""
+"""An image that is searched or asked with, over HTTP: uploaded, or in a ``data:`` URL. A child process decodes it."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import io
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,8 +19,10 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from api.schemas.answers import SearchIn
+from folioscope.domain import PageKey, Region, SearchResult, Where, Words
 from folioscope.errors import QueryError, TooLarge
 from ingest import Library
+from retrieval import Retriever
 
 MOST_MB = 20
 BODY: dict[str, Any] = {
@@ -65,10 +67,13 @@ async def form(request: Request) -> AsyncIterator[tuple[BinaryIO, SearchIn]]:
 
 
 def decoded(library: Library, url: str) -> NDArray[np.uint8]:
-    """The image in a ``data:`` URL, uint8 [h, w, 3] RGB. Raises `QueryError`."""
+    """The image in a ``data:`` URL, uint8 [h, w, 3] RGB. Raises `QueryError`, `TooLarge`."""
+    head, _, encoded = url.partition(",")
+    if not (head.lower().startswith("data:") and head.lower().endswith(";base64")):
+        raise QueryError("An image is sent as data:<media type>;base64,<data>; nothing is fetched from elsewhere.")
     try:
-        data = base64.b64decode(url.partition(",")[2], validate=True)
-    except binascii.Error:
+        data = base64.b64decode(encoded, validate=True)
+    except ValueError:
         raise QueryError("The image is no base64.") from None
     return read(library, io.BytesIO(data))
 
@@ -82,3 +87,23 @@ def read(library: Library, file: BinaryIO) -> NDArray[np.uint8]:
         copy.write(file.read())
         copy.flush()
         return library.read_image(Path(copy.name), called="The image")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A `Searcher` that looks for pages like an image, beside the words. ``image``: uint8 [h, w, 3] RGB."""
+
+    retriever: Retriever
+    image: NDArray[np.uint8]
+
+    def search(self, query: str, k: int = 5, where: Where | None = None) -> SearchResult:
+        """As `Retriever.search` with the image. Raises `QueryError` where no channel can be asked with one."""
+        return self.retriever.search(query, k, where, image=self.image)
+
+    def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
+        """As the retriever's."""
+        return self.retriever.words(keys)
+
+    def seen(self, key: PageKey, query: str) -> tuple[Region, ...]:
+        """As the retriever's."""
+        return self.retriever.seen(key, query)

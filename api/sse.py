@@ -1,12 +1,16 @@
-"""Server-sent events: one JSON value an event, a comment now and then so that no proxy takes silence for the end."""
+"""Server-sent events: one JSON value an event, a comment now and then so that no proxy takes silence for the end.
+
+`respond` tells our own events; `streamed` sends whatever lines another interface's clients expect.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from anyio import CancelScope
 from fastapi.sse import format_sse_event
@@ -31,11 +35,24 @@ class Sent(NamedTuple):
 
 def respond(events: AsyncGenerator[Sent], path: str, request_id: str) -> StreamingResponse:
     """The events as they come; one that fails is told as ``error``, a problem, and ends them."""
+    return streamed(_lines(events, path, request_id))
+
+
+def streamed(lines: AsyncGenerator[bytes]) -> StreamingResponse:
+    """``lines``: whole events. They are closed when the client leaves."""
     return StreamingResponse(
-        _kept_alive(_lines(events, path, request_id)),
+        _kept_alive(lines),
         media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )
+
+
+def failure(error: Exception, path: str, request_id: str) -> dict[str, Any]:
+    """What ended a stream, as a problem; what nobody expected is logged."""
+    if isinstance(error, FolioscopeError):
+        return problems.of_error(error, path, request_id)
+    log.error("a stream failed", exc_info=error)
+    return problems.problem(500, "internal_error", "The server failed; its log says why.", path, request_id)
 
 
 async def _lines(events: AsyncGenerator[Sent], path: str, request_id: str) -> AsyncGenerator[bytes]:
@@ -43,17 +60,8 @@ async def _lines(events: AsyncGenerator[Sent], path: str, request_id: str) -> As
         async with contextlib.aclosing(events):
             async for sent in events:
                 yield format_sse_event(data_str=sent.data.model_dump_json(), event=sent.name, id=sent.id)
-    except FolioscopeError as error:
-        yield _error(problems.of_error(error, path, request_id))
-    except Exception:
-        log.exception("a stream failed")
-        yield _error(problems.problem(500, "internal_error", "The server failed; its log says why.", path, request_id))
-
-
-def _error(problem: dict[str, object]) -> bytes:
-    import json
-
-    return format_sse_event(data_str=json.dumps(problem), event="error")
+    except Exception as error:  # noqa: BLE001  logged and told
+        yield format_sse_event(data_str=json.dumps(failure(error, path, request_id)), event="error")
 
 
 async def _kept_alive(lines: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:

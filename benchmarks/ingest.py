@@ -89,7 +89,7 @@ def stage_costs(library: Any) -> dict[str, float]:
     started = time.process_time()
     for first in range(0, len(inputs), 64):
         part = range(first, min(first + 64, len(inputs)))
-        channel.index.upsert([(inputs[i].key, vectors[i], {}) for i in part if vectors[i] is not None])
+        channel.index.upsert([(inputs[i].key, vectors[i]) for i in part if vectors[i] is not None])
         channel.flush()
     spent["index_ms"] = time.process_time() - started
     started = time.process_time()

@@ -115,7 +115,7 @@ def vectors_cost(shape: tuple[int, int], *, pooled: bool, datatype: Any = "float
         for number in numbers:
             vectors = rng.standard_normal(shape, np.float32)
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-            made.append((PageKey(f"doc_{number}", 1, 1), vectors if rows > 1 else vectors[0], {}))
+            made.append((PageKey(f"doc_{number}", 1, 1), vectors if rows > 1 else vectors[0]))
         return made
 
     with tempfile.TemporaryDirectory() as root:

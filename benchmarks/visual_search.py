@@ -146,7 +146,7 @@ def filled(index: Any, pages: Vectors) -> float:
     start = time.perf_counter()
     for part in parts(len(pages)):
         first = part.start
-        index.upsert((PageKey("synthetic", 1, first + n + 1), each, {}) for n, each in enumerate(pages[part]))
+        index.upsert((PageKey("synthetic", 1, first + n + 1), each) for n, each in enumerate(pages[part]))
         print(f"\r{part.stop} pages written", end="", file=sys.stderr)
     index.flush()
     print(file=sys.stderr)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import folioscope
-from folioscope.domain import Coverage, DocumentRef, PageInput, PageKey, Words
+from folioscope.domain import Coverage, DocumentRef, Metadata, PageInput, PageKey, Words
 from folioscope.errors import EvaluationError
 from folioscope.torch_device import import_torch
 from retrieval import Channel, Retriever, open_encoder, open_index, reads_images
@@ -114,6 +114,10 @@ class _Rows:
     def current(self, document_ids: Iterable[str]) -> Mapping[str, DocumentRef]:
         """See `folioscope.ports.PageStore`."""
         return {name: DocumentRef(name, 1, self.names[name], 1) for name in document_ids}
+
+    def tagged(self, metadata: Metadata) -> frozenset[str]:  # noqa: ARG002
+        """None: rows have no metadata."""
+        return frozenset()
 
     def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
         """None: snippets and regions are not asked for."""

@@ -209,15 +209,22 @@ class PageInput:
     title: str
     words: Words
     image: Callable[[int], NDArray[np.uint8]] | None = None
-    metadata: Metadata = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A filter inside retrieval: only these documents, only pages whose metadata has all these values."""
+    """A filter inside retrieval: only these documents, only those whose metadata has all these values."""
 
     documents: frozenset[str] | None = None
     metadata: Metadata = field(default_factory=dict)
+
+    def matches(self, document_id: str, metadata: Metadata) -> bool:
+        """Whether a document with this metadata is meant. ``true`` is not 1."""
+        named = self.documents is None or document_id in self.documents
+        return named and all(
+            name in metadata and metadata[name] == value and isinstance(metadata[name], bool) == isinstance(value, bool)
+            for name, value in self.metadata.items()
+        )
 
 
 class ScoredPage(NamedTuple):

@@ -73,12 +73,12 @@ class PageIndex(Protocol):
         """What the stored vectors were made with."""
         ...
 
-    def upsert(self, points: Iterable[tuple[PageKey, Vector, Metadata]]) -> None:
+    def upsert(self, points: Iterable[tuple[PageKey, Vector]]) -> None:
         """Write points; the same key again replaces. Durable after `flush`."""
         ...
 
-    def search(self, vector: Vector, limit: int, where: Where | None = None) -> list[ScoredPage]:
-        """The nearest pages, best first, at most ``limit``."""
+    def search(self, vector: Vector, limit: int, documents: frozenset[str] | None = None) -> list[ScoredPage]:
+        """The nearest pages, best first, at most ``limit``. ``documents``: only of these."""
         ...
 
     def vectors(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Vector]:
@@ -107,6 +107,10 @@ class PageStore(Protocol):
 
     def current(self, document_ids: Iterable[str]) -> Mapping[str, DocumentRef]:
         """The documents among these that exist and are searchable, with their current version."""
+        ...
+
+    def tagged(self, metadata: Metadata) -> frozenset[str]:
+        """The documents whose metadata has all these values now."""
         ...
 
     def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:

@@ -33,6 +33,7 @@ from folioscope.errors import (
 )
 from folioscope.ports import TextEncoder
 from folioscope.settings import Settings, load_settings
+from ingest import lookups
 from ingest.catalog import Catalog, Collection, Job, Registered
 from ingest.changes import ChannelChanges, named_entries
 from ingest.channels import Channels, ChannelStatus
@@ -477,7 +478,7 @@ class Library:
 
     def cancel(self, job: str) -> int:
         """Give up what a job has not read yet; returns how many documents. Raises `NotFoundError`."""
-        self._known(job)
+        lookups.job(self.catalog, job)
         versions = self.catalog.cancel_job(job)
         for version in versions:
             if row := self.catalog.version(*version):
@@ -490,7 +491,7 @@ class Library:
         ``wait``: return when they are read, or when `stop` was called. Raises `NotFoundError`, and with ``wait`` the
         back end's error when one gives up.
         """
-        self._known(job)
+        lookups.job(self.catalog, job)
         versions = set(self.catalog.retry_job(job))
         if versions:
             jobs = self.work.started()
@@ -498,10 +499,6 @@ class Library:
             if wait:
                 jobs.wait(lambda: not versions.intersection(self.catalog.outstanding_versions()))
         return len(versions)
-
-    def _known(self, job: str) -> None:
-        if not any(entry.id == job for entry in self.catalog.jobs()):
-            raise NotFoundError(f"There is no job {job!r}.", hint="`folioscope jobs ls` lists them.")
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener`` with each `Event`, from the threads that work."""

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from folioscope.domain import Coverage, Document, Metadata, Problem
+from folioscope.domain import Coverage, Document, Metadata, Problem, Where
 from folioscope.errors import CollectionExists, DocumentNotFound, NotFoundError, QueryError, StorageError
 from ingest import schema as t
 from ingest.catalog import Catalog, Collection
@@ -82,7 +82,7 @@ def documents(
         query = query.where(sa.exists().where(shown, v.status == status).correlate(t.documents))
     if name:
         query = query.where(d.filename.icontains(name, autoescape=True))
-    wanted = None if metadata is None else tagged(catalog, collection, metadata)
+    wanted = None if metadata is None else tagged(catalog, collection.id, metadata)
     with catalog.database.read() as db:
         if after is not None:
             last = db.execute(sa.select(d.created).where(d.id == after, d.collection_id == collection.id)).scalar()
@@ -103,20 +103,13 @@ def document_counts(catalog: Catalog) -> dict[str, int]:
         return {row[0]: row[1] for row in db.execute(query)}
 
 
-def tagged(catalog: Catalog, collection: Collection, metadata: Metadata) -> frozenset[str]:
-    """The documents whose metadata has all these values now; ``true`` is not 1."""
+def tagged(catalog: Catalog, collection_id: str, metadata: Metadata) -> frozenset[str]:
+    """The documents of a collection whose metadata has all these values now; ``true`` is not 1."""
     d = t.documents.c
     with catalog.database.read() as db:
-        rows = db.execute(sa.select(d.id, d.metadata).where(d.collection_id == collection.id, ~d.deleted)).all()
-    wanted = [(key, value, isinstance(value, bool)) for key, value in metadata.items()]
-    return frozenset(
-        row.id
-        for row in rows
-        if all(
-            key in row.metadata and row.metadata[key] == value and isinstance(row.metadata[key], bool) == truth
-            for key, value, truth in wanted
-        )
-    )
+        rows = db.execute(sa.select(d.id, d.metadata).where(d.collection_id == collection_id, ~d.deleted)).all()
+    wanted = Where(metadata=metadata)
+    return frozenset(row.id for row in rows if wanted.matches(row.id, row.metadata))
 
 
 def rename(catalog: Catalog, collection: Collection, name: str) -> None:
@@ -143,14 +136,14 @@ def job(catalog: Catalog, job_id: str) -> JobState:
     with catalog.database.read() as db:
         found = db.execute(sa.select(t.jobs).where(t.jobs.c.id == job_id)).first()
         if found is None:
-            raise NotFoundError(f"There is no job {job_id!r}.")
+            raise NotFoundError(f"There is no job {job_id!r}.", hint="`folioscope jobs ls` lists them.")
+        (state,) = _states(db, [found])  # first: a job that is done must not show documents that were being read
         rows = db.execute(
             sa.select(t.versions, d.filename)
             .join(t.documents, d.id == v.document_id)
             .where(v.job_id == job_id, ~d.deleted)
             .order_by(v.created, v.document_id)
         ).all()
-        (state,) = _states(db, [found])
     listed = tuple(
         JobDocument(
             row.document_id,
@@ -169,17 +162,27 @@ def jobs(catalog: Catalog, collection_ids: Sequence[str], limit: int, after: str
     """At most ``limit`` jobs of these collections, newest first, behind the one with the id ``after``; and whether
     there are more. Raises `QueryError` when ``after`` is no such job (any more).
     """
-    j = t.jobs.c
-    mine = j.collection_id.in_(collection_ids)
-    query = sa.select(t.jobs).where(mine).order_by(j.created.desc(), j.id.desc())
     with catalog.database.read() as db:
-        if after is not None:
-            last = db.execute(sa.select(j.created).where(j.id == after, mine)).scalar()
-            if last is None:
-                raise QueryError(f"There is no job {after!r} to go on after.", hint="Start again without `after`.")
-            query = query.where(sa.or_(j.created < last, sa.and_(j.created == last, j.id < after)))
-        found = db.execute(query.limit(limit + 1)).all()
-        return _states(db, found[:limit]), len(found) > limit
+        found, more = newest_first(db, t.jobs, t.jobs.c.collection_id.in_(collection_ids), limit, after)
+        return _states(db, found), more
+
+
+def newest_first(
+    db: sa.Connection, table: sa.Table, wanted: sa.ColumnElement[bool], limit: int, after: str | None
+) -> tuple[Sequence[Any], bool]:
+    """At most ``limit`` rows of a table, behind the one with the id ``after``; and whether there are more.
+
+    Raises `QueryError` when ``after`` is none of them (any more).
+    """
+    created, row_id = table.c.created, table.c.id
+    query = sa.select(table).where(wanted).order_by(created.desc(), row_id.desc())
+    if after is not None:
+        last = db.execute(sa.select(created).where(row_id == after, wanted)).scalar()
+        if last is None:
+            raise QueryError(f"There is no {after!r} to go on after.", hint="Start again without `after`.")
+        query = query.where(sa.or_(created < last, sa.and_(created == last, row_id < after)))
+    rows = db.execute(query.limit(limit + 1)).all()
+    return rows[:limit], len(rows) > limit
 
 
 def _states(db: sa.Connection, rows: Sequence[Any]) -> list[JobState]:

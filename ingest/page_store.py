@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from folioscope.domain import Coverage, DocumentRef, PageKey, Words
+from folioscope.domain import Coverage, DocumentRef, Metadata, PageKey, Words
+from ingest import lookups
 from ingest.catalog import Catalog
 
 
@@ -34,6 +35,10 @@ class CollectionPages:
             found = self._catalog.current(self._id, missing)
             refs.update({document: found.get(document) for document in missing})
         return {document: ref for document in asked if (ref := refs[document])}
+
+    def tagged(self, metadata: Metadata) -> frozenset[str]:
+        """See `folioscope.ports.PageStore`."""
+        return lookups.tagged(self._catalog, self._id, metadata)
 
     def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
         """See `folioscope.ports.PageStore`."""

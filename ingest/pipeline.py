@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from folioscope.domain import Metadata, Page, PageInput, PageKey, Problem, Vector
+from folioscope.domain import Page, PageInput, PageKey, Problem, Vector
 from folioscope.errors import ChannelUnavailable, CollectionNotFound, DocumentError, FolioscopeError, StorageError
 from ingest.catalog import Catalog, Overtaken, VersionRow
 from ingest.channels import Channels
@@ -261,7 +261,7 @@ class Pipeline:
                 break
         return found
 
-    def _points(self, channel: Channel, portion: Portion) -> list[tuple[PageKey, Vector, Metadata]]:
+    def _points(self, channel: Channel, portion: Portion) -> list[tuple[PageKey, Vector]]:
         """Encode pages of several documents together."""
         workplace = self._workplace
         with Drawing(workplace.drawing_sandbox, workplace.original) as drawing:
@@ -273,9 +273,7 @@ class Pipeline:
             ]
             return self._encode(channel, inputs)
 
-    def _write(
-        self, channel: Channel, key: str, portion: Portion, points: Sequence[tuple[PageKey, Vector, Metadata]]
-    ) -> None:
+    def _write(self, channel: Channel, key: str, portion: Portion, points: Sequence[tuple[PageKey, Vector]]) -> None:
         """Write the vectors, flush once, then say so in the catalog."""
         workplace = self._workplace
         for row, _ in portion:
@@ -288,7 +286,7 @@ class Pipeline:
                 workplace.catalog.fills.advance(row.document_id, row.version, key, pages[-1].number)
                 self._emit(row, "filled", done=pages[-1].number, total=row.pages, channel=channel.name)
 
-    def _encode(self, channel: Channel, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector, Metadata]]:
+    def _encode(self, channel: Channel, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector]]:
         """The pages' points; where some can't be drawn, each page by itself, and those are left out."""
         if not pages:
             return []
@@ -357,10 +355,10 @@ def _batches(pages: Iterable[Page], stopping: Callable[[], bool]) -> Iterator[li
 
 def _input(row: VersionRow, page: Page, image: Callable[[int], NDArray[np.uint8]] | None = None) -> PageInput:
     key = PageKey(row.document_id, row.version, page.number)
-    return PageInput(key, row.filename, page.words, image, row.metadata)
+    return PageInput(key, row.filename, page.words, image)
 
 
-def _encoded(channel: Channel, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector, Metadata]]:
+def _encoded(channel: Channel, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector]]:
     """`Channel.encode`; what goes wrong in an encoder, a page that can't be drawn aside, is `ChannelUnavailable`."""
     try:
         return channel.encode(pages)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope import telemetry
-from folioscope.domain import Metadata, PageInput, PageKey, ScoredPage, Vector, Where
+from folioscope.domain import PageInput, PageKey, ScoredPage, Vector
 from folioscope.errors import FingerprintMismatch
 from folioscope.ports import Encoder, ImageQueries, PageIndex
 
@@ -30,14 +30,14 @@ class Channel:
         self.encoder = encoder
         self.index = index
 
-    def encode(self, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector, Metadata]]:
+    def encode(self, pages: Sequence[PageInput]) -> list[tuple[PageKey, Vector]]:
         """The pages as points for `upsert`; a page with nothing to encode is skipped."""
         with telemetry.working("encode", len(pages), self.name):
             vectors = self.encoder.encode_pages(pages)
         pairs = zip(pages, vectors, strict=True)
-        return [(page.key, vector, page.metadata) for page, vector in pairs if vector is not None]
+        return [(page.key, vector) for page, vector in pairs if vector is not None]
 
-    def upsert(self, points: Iterable[tuple[PageKey, Vector, Metadata]]) -> None:
+    def upsert(self, points: Iterable[tuple[PageKey, Vector]]) -> None:
         """Write points; the same key again replaces. Durable after `flush`."""
         points = list(points)
         with telemetry.working("index", len(points), self.name):
@@ -47,10 +47,10 @@ class Channel:
         """Encode pages and write them. Durable after `flush`."""
         self.upsert(self.encode(pages))
 
-    def search(self, query: str, limit: int, where: Where | None = None) -> list[ScoredPage]:
+    def search(self, query: str, limit: int, documents: frozenset[str] | None = None) -> list[ScoredPage]:
         """The nearest pages, best first, at most ``limit``; none when the query says nothing to this channel."""
         vector = self.question(query)
-        return [] if vector is None else self.index.search(vector, limit, where)
+        return [] if vector is None else self.index.search(vector, limit, documents)
 
     @property
     def takes_images(self) -> bool:

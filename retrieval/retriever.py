@@ -94,6 +94,7 @@ class Retriever:
         with _timed(timings, "total"):
             documents: dict[str, DocumentRef | None] = {}
             rankings: dict[str, list[ScoredPage]] = {}
+            among = self._among(where)
             usable = self._channels()  # held, so that one that is replaced meanwhile lasts until this search is over
             notes = {name: reason for name, reason in self._notes.items() if name not in usable}
             seeing = self._shows_where(usable, query) if similarity else None
@@ -101,7 +102,7 @@ class Retriever:
                 with _timed(timings, name):
                     try:
                         question = usable[name].question(query, image)
-                        rankings[name] = self._rank(usable[name].index, question, k, where, documents)
+                        rankings[name] = self._rank(usable[name].index, question, k, among, documents)
                     except ChannelUnavailable as error:
                         if channels is not None:
                             raise
@@ -126,6 +127,13 @@ class Retriever:
         telemetry.tell(telemetry.Searched(timings, tuple(rankings), len(hits)))
         left_out = [f"The {name} channel was left out: {reason}" for name, reason in notes.items()]
         return SearchResult(query, tuple(hits), timings, coverage, tuple(left_out) if channels is None else ())
+
+    def _among(self, where: Where | None) -> frozenset[str] | None:
+        """The documents that are meant, by their metadata as it is now; None: all."""
+        if where is None or not where.metadata:
+            return where.documents if where else None
+        found = self._pages.tagged(where.metadata)
+        return found if where.documents is None else found & where.documents
 
     def similarity_map(self, key: PageKey, query: str) -> SimilarityMap:
         """Where on this page the visual channel sees the question's words, whether the page was found or not.
@@ -194,13 +202,13 @@ class Retriever:
         index: PageIndex,
         question: Vector | None,
         k: int,
-        where: Where | None,
+        among: frozenset[str] | None,
         documents: dict[str, DocumentRef | None],
     ) -> list[ScoredPage]:
         """The index's candidates that may be shown, at least ``k`` where it has so many; completes ``documents``."""
         limit = max(k, self._candidates)
         while question is not None:
-            found = index.search(question, limit, where)
+            found = index.search(question, limit, among)
             if unknown := {page.key.document_id for page in found} - documents.keys():
                 current = self._pages.current(unknown)
                 documents |= {document: current.get(document) for document in unknown}

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from api import samples
+from api.connection import ERRORS
+from api.problems import status_of
 from api.webhooks import signature
+from folioscope.errors import DataFolderBusy
 from folioscope.settings import load_settings
 from ingest import Library
 from tests.support.serving import serving
@@ -43,7 +46,19 @@ def test_it_names_every_route_and_no_other(tmp_path: Path) -> None:
         paths = create_app(library).openapi()["paths"]
     there = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     shown = set(re.findall(r"^\| `([A-Z]+ /[^`]*)`", PAGE, re.MULTILINE))
-    assert shown - {"GET /openapi.json"} == there
+    assert shown - {"GET /openapi.json", "GET /docs"} == there
+
+
+def test_it_names_every_code_beside_its_status() -> None:
+    named = {
+        (int(status), code)
+        for statuses, codes in re.findall(r"^\| ([\d, ]+) \| (.*) \|$", PAGE, re.MULTILINE)
+        for status in statuses.split(", ")
+        for code in re.findall(r"`(\w+)`", codes)
+    }
+    told = [kind for kind in ERRORS.values() if not kind.__subclasses__() and status_of(kind("")) != 500]
+    missing = {(status_of(kind("")), kind.code) for kind in told} - named
+    assert missing == {(503, DataFolderBusy.code)}  # a server has its folder
 
 
 def test_the_signature_is_checked_as_shown() -> None:

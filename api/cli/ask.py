@@ -102,9 +102,11 @@ def _heated(finder: Finder, key: PageKey, query: str, word: str | None, page: ND
     return finder.painted(page, key, query, word)
 
 
-def _where(place: Place, collection: str | None, documents: list[str] | None, meta: list[str] | None) -> Where | None:
-    ids = [place.document(name, collection).id for name in documents] if documents else None
-    return place.where(collection, ids, parse_meta(meta))
+def _where(place: Place, collection: str | None, documents: list[str] | None, meta: list[str] | None) -> Where:
+    from folioscope.domain import Where
+
+    ids = frozenset(place.document(name, collection).id for name in documents) if documents else None
+    return Where(ids, parse_meta(meta))
 
 
 def _show_hits(result: SearchResult) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -75,11 +75,6 @@ class Local:
         return self._library.words(keys)
 
     # --- questions --------------------------------------------------------------------------------------------------
-
-    def where(self, collection: str | None, documents: Collection[str] | None, metadata: Metadata) -> Where | None:  # noqa: D102
-        from api.choosing import chosen
-
-        return chosen(self._library, self._library.collection(collection), documents, metadata)
 
     def duplicates(self, collection: str | None, threshold: float) -> dict[str, Any]:  # noqa: D102
         from api.duplicates import duplicate_pages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,10 +124,6 @@ class Place(AbstractContextManager["Place"], Protocol):
 
     def remove(self, document: Document) -> None:
         """Delete it, with the replies that were given from it."""
-        ...
-
-    def where(self, collection: str | None, documents: Collection[str] | None, metadata: Metadata) -> Where | None:
-        """The documents with these ids, and of them those that are tagged so; None: all."""
         ...
 
     def duplicates(self, collection: str | None, threshold: float) -> dict[str, Any]:

@@ -186,6 +186,7 @@ def chosen(
     """The place, the documents to read, of the files or those that names and tags choose of a collection, and who
     reads them: looked for first, so that no file is taken in for nobody.
     """
+    from folioscope.domain import Where
     from folioscope.errors import NotFoundError
     from folioscope.settings import load_settings
 
@@ -200,18 +201,15 @@ def chosen(
     with open_place(data_dir, quiet=quiet) as place:
         if names:
             ids = frozenset(place.document(name, collection).id for name in names)
-        where = place.where(collection, ids, wanted)
-        documents = [each for each in place.documents(collection) if each.status == "ready" and _meant(each, where)]
+        where = Where(ids, wanted)
+        documents = [
+            each
+            for each in place.documents(collection)
+            if each.status == "ready" and where.matches(each.id, each.metadata)
+        ]
         if not documents:
             raise NotFoundError("There is no document to read.", hint="`folioscope docs ls` lists what there is.")
         yield place, documents, reader
-
-
-def _meant(document: domain.Document, where: domain.Where | None) -> bool:
-    if where is None:
-        return True
-    named = where.documents is None or document.id in where.documents
-    return named and all(document.metadata.get(key) == value for key, value in where.metadata.items())
 
 
 def _taken(

@@ -130,9 +130,6 @@ class Remote:
 
     # --- questions --------------------------------------------------------------------------------------------------
 
-    def where(self, collection: str | None, documents: Collection[str] | None, metadata: Metadata) -> Where | None:  # noqa: D102, ARG002
-        return Where(None if documents is None else frozenset(documents), metadata)
-
     def duplicates(self, collection: str | None, threshold: float) -> dict[str, Any]:  # noqa: D102
         return self._client.duplicates(self._name(collection), threshold).model_dump(mode="json")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
@@ -18,13 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, StreamingResponse
 
-from api import problems
-from api.query_picture import Beside, picture
+from api import problems, query_image, sse
 from api.schemas.answers import answer_out
 from api.schemas.common import view_url
 from api.security import Access, Reader
 from folioscope.domain import Answer, Citation, Segment, Turn
-from folioscope.errors import CollectionNotFound, FolioscopeError, QueryError
+from folioscope.errors import CollectionNotFound, QueryError
 from folioscope.ports import Searcher
 from generation import stream
 from generation.conversation import MOST_TURNS
@@ -181,7 +180,7 @@ async def complete(body: Completion, request: Request, access: Reader) -> JSONRe
     if body.stream:
         usage = body.stream_options is not None and body.stream_options.include_usage
         lines = _lines(pieces, head, told, answer_id, request.state.request_id, usage)
-        return StreamingResponse(lines, media_type="text/event-stream", headers={"cache-control": "no-cache"})
+        return sse.streamed(lines)
     text = "".join([piece async for piece in pieces])
     message = {"role": "assistant", "content": text, "refusal": None, "annotations": told.annotations}
     choice = {"index": 0, "message": message, "finish_reason": told.finish, "logprobs": None}
@@ -199,7 +198,7 @@ def _searcher(access: Access, body: Completion) -> Searcher:
     if last.role != "user":
         raise QueryError("The last message is not the user's.")
     url = last.image()
-    return retriever if url is None else Beside(retriever, picture(access.library, url))
+    return retriever if url is None else query_image.Beside(retriever, query_image.decoded(access.library, url))
 
 
 async def _pieces(access: Access, searcher: Searcher, messages: Sequence[Message], told: Told) -> AsyncGenerator[str]:
@@ -216,7 +215,7 @@ async def _pieces(access: Access, searcher: Searcher, messages: Sequence[Message
 
 async def _lines(
     pieces: AsyncGenerator[str], head: dict[str, Any], told: Told, answer_id: str, request_id: str, usage: bool
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
         nothing = {"usage": None} if usage else {}
@@ -227,8 +226,8 @@ async def _lines(
         async with aclosing(pieces):
             async for piece in pieces:
                 yield chunk({"content": piece})
-    except FolioscopeError as error:
-        yield _line(problems.openai(problems.of_error(error, PATH, request_id)))
+    except Exception as error:  # noqa: BLE001  logged and told
+        yield _line(problems.openai(sse.failure(error, PATH, request_id)))
         return
     yield chunk({"annotations": told.annotations}, told.finish, folioscope=told.whole(answer_id))
     if usage:

@@ -48,7 +48,7 @@ def _search(access: Access, body: SearchIn, uploaded: BinaryIO | None) -> Search
         access.library.retriever(collection.name).search(
             body.query,
             k=top_k(access, body),
-            where=where_of(access, collection, body),
+            where=where_of(body),
             channels=body.channels,
             image=image,
             similarity=body.similarity,

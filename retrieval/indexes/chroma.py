@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from folioscope.domain import Fingerprint, Metadata, PageKey, ScoredPage, SparseVector, Vector, Where
+from folioscope.domain import Fingerprint, PageKey, ScoredPage, SparseVector, Vector
 from folioscope.errors import ChannelUnavailable, ConfigError
 from retrieval.indexes import folder as folders
-from retrieval.indexes.labels import labels
 from retrieval.indexes.rows import RowStore, page_of
 from retrieval.maxsim import max_sim, unit
 from retrieval.pooling import pooled
@@ -63,36 +62,36 @@ class ChromaIndex:
         """What the stored vectors were made with."""
         return self._fingerprint
 
-    def upsert(self, points: Iterable[tuple[PageKey, Vector, Metadata]]) -> None:
+    def upsert(self, points: Iterable[tuple[PageKey, Vector]]) -> None:
         """Write points; the same key again replaces. Durable after `flush`."""
         with folders.storage_errors(self._folder, "written"), self._lock:
             folders.check_space(self._folder, folders.RESERVE)
             store = self._opened()
-            latest = {key: (np.atleast_2d(_array(vector)), metadata) for key, vector, metadata in points}
+            latest = {key: np.atleast_2d(_array(vector)) for key, vector in points}
             self._clear(latest)
             self._write(
-                (f"{_name(key)}/{number}" if store is not None else _name(key), row, _payload(key, metadata))
-                for key, (vectors, metadata) in latest.items()
+                (f"{_name(key)}/{number}" if store is not None else _name(key), row, _payload(key))
+                for key, vectors in latest.items()
                 for number, row in enumerate(pooled(vectors))
             )
             if store is not None:
                 try:
-                    for key, (vectors, metadata) in latest.items():
-                        store.append(key, labels(metadata), unit(vectors))
+                    for key, vectors in latest.items():
+                        store.append(key, unit(vectors))
                 finally:
                     self._full = store.mapped()
 
-    def search(self, vector: Vector, limit: int, where: Where | None = None) -> list[ScoredPage]:
+    def search(self, vector: Vector, limit: int, documents: frozenset[str] | None = None) -> list[ScoredPage]:
         """The nearest pages, best first, at most ``limit``; of equal scores any may come first."""
-        if limit < 1 or (where is not None and where.documents is not None and not where.documents):
+        if limit < 1 or documents == frozenset():
             return []
         assert not isinstance(vector, SparseVector)
         with folders.storage_errors(self._folder, "searched"):
             query = unit(np.atleast_2d(vector))
             if self._fingerprint.kind == "dense":
-                found = self._nearest(query, limit, where)[0]
+                found = self._nearest(query, limit, documents)[0]
                 return [ScoredPage(key, similarity) for key, similarity in found]
-            return self._search_multi(query, limit, where)
+            return self._search_multi(query, limit, documents)
 
     def vectors(self, keys: Sequence[PageKey]) -> dict[PageKey, Vector]:
         """The stored vectors of these pages, rows of length 1; others are missing."""
@@ -167,31 +166,29 @@ class ChromaIndex:
         pairs = zip(found["ids"], found["embeddings"], strict=True)
         return {keys[name]: np.asarray(vector, np.float32) for name, vector in pairs}
 
-    def _search_multi(self, query: NDArray[np.float32], limit: int, where: Where | None) -> list[ScoredPage]:
+    def _search_multi(
+        self, query: NDArray[np.float32], limit: int, documents: frozenset[str] | None
+    ) -> list[ScoredPage]:
         with self._lock:
             store = self._opened()
             assert store is not None
-            pages, places, entries, full = store.chosen(where), dict(store.places), store.entries, self._full
+            pages, places, keys, full = store.chosen(documents), dict(store.places), store.keys, self._full
         if len(pages) > (most := max(CANDIDATES, limit)):
-            likely = approximate(self._nearest(query, max(ROWS, limit), where))
+            likely = approximate(self._nearest(query, max(ROWS, limit), documents))
             # Chroma may know of pages that were written and not flushed before a kill.
             pages = sorted(places[key] for key in likely[:most] if key in places)
         scores = max_sim(query, full, np.array(pages, np.int64))
         best = np.argsort(-scores, kind="stable")[:limit]
-        return [ScoredPage(entries[pages[n]].key, float(scores[n])) for n in best]
+        return [ScoredPage(keys[pages[n]], float(scores[n])) for n in best]
 
     def _nearest(
-        self, query: NDArray[np.float32], count: int, where: Where | None
+        self, query: NDArray[np.float32], count: int, documents: frozenset[str] | None
     ) -> list[list[tuple[PageKey, float]]]:
         """For each query vector the pages of the nearest rows with their cosine, best first."""
         self._opened()
-        conditions: list[dict[str, Any]] = []
-        if where is not None:
-            conditions = [{f"label {label}": True} for label in labels(where.metadata)]
-            if where.documents is not None:
-                conditions.append({"document_id": {"$in": sorted(where.documents)}})
+        condition = None if documents is None else {"document_id": {"$in": sorted(documents)}}
         found = self._collection.query(
-            query_embeddings=query, n_results=count, where=_all(conditions), include=["metadatas", "distances"]
+            query_embeddings=query, n_results=count, where=condition, include=["metadatas", "distances"]
         )
         return [
             [
@@ -235,9 +232,8 @@ def _name(key: PageKey) -> str:
     return f"{key.document_id}/{key.version}/{key.number}"
 
 
-def _payload(key: PageKey, metadata: Metadata) -> dict[str, Any]:
-    own = {"point": _name(key), "document_id": key.document_id, "version": key.version, "page": key.number}
-    return own | {f"label {label}": True for label in labels(metadata)}
+def _payload(key: PageKey) -> dict[str, Any]:
+    return {"point": _name(key), "document_id": key.document_id, "version": key.version, "page": key.number}
 
 
 def _array(vector: Vector) -> NDArray[np.float32]:

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from folioscope.domain import Fingerprint, Metadata, PageKey, ScoredPage, SparseVector, Vector, Where
-from retrieval.indexes.labels import labels
+from folioscope.domain import Fingerprint, PageKey, ScoredPage, SparseVector, Vector
 
 
 @dataclass(frozen=True, slots=True)
 class _Point:
     vector: Vector
     terms: dict[int, float]  # of a sparse vector
-    labels: frozenset[str]
 
 
 class MemoryIndex:
@@ -40,17 +38,17 @@ class MemoryIndex:
         """What the stored vectors were made with."""
         return self._fingerprint
 
-    def upsert(self, points: Iterable[tuple[PageKey, Vector, Metadata]]) -> None:
+    def upsert(self, points: Iterable[tuple[PageKey, Vector]]) -> None:
         """Keep the points; the same key again replaces."""
-        made = {key: _point(vector, metadata) for key, vector, metadata in points}
+        made = {key: _point(vector) for key, vector in points}
         with self._lock:
             self._points |= made
 
-    def search(self, vector: Vector, limit: int, where: Where | None = None) -> list[ScoredPage]:
+    def search(self, vector: Vector, limit: int, documents: frozenset[str] | None = None) -> list[ScoredPage]:
         """The nearest pages, best first, at most ``limit``; equal scores in the order of their keys."""
         with self._lock:
             points = dict(self._points)
-        wanted = [(key, point) for key, point in points.items() if where is None or _matches(key, point, where)]
+        wanted = [(key, point) for key, point in points.items() if documents is None or key.document_id in documents]
         if isinstance(vector, SparseVector):
             weights = _weights(vector, points)
             scored = [(_dot(weights, point.terms), key) for key, point in wanted if weights.keys() & point.terms.keys()]
@@ -87,16 +85,10 @@ class MemoryIndex:
         return vector[0] if self._fingerprint.kind == "dense" and isinstance(vector, np.ndarray) else vector
 
 
-def _point(vector: Vector, metadata: Metadata) -> _Point:
-    marks = frozenset(labels(metadata))
+def _point(vector: Vector) -> _Point:
     if isinstance(vector, SparseVector):
-        return _Point(vector, dict(zip(vector.indices.tolist(), vector.values.tolist(), strict=True)), marks)
-    return _Point(_unit(np.atleast_2d(vector)), {}, marks)
-
-
-def _matches(key: PageKey, point: _Point, where: Where) -> bool:
-    named = where.documents is None or key.document_id in where.documents
-    return named and point.labels.issuperset(labels(where.metadata))
+        return _Point(vector, dict(zip(vector.indices.tolist(), vector.values.tolist(), strict=True)))
+    return _Point(_unit(np.atleast_2d(vector)), {})
 
 
 def _weights(query: SparseVector, points: dict[PageKey, _Point]) -> dict[int, float]:

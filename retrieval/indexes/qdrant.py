@@ -19,8 +19,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from folioscope.domain import Fingerprint, Metadata, PageKey, ScoredPage, SparseVector, Vector, VectorKind, Where
-from retrieval.indexes.labels import labels
+from folioscope.domain import Fingerprint, PageKey, ScoredPage, SparseVector, Vector, VectorKind
 from retrieval.pooling import pooled as pool
 
 CANDIDATES = 800  # the fewest measured that hold .95 of the exact top 10 of 10,000 pages (docs/benchmarks.md)
@@ -31,7 +30,7 @@ Condition = tuple[str, str | int | Sequence[str]]
 
 _NAMESPACE = uuid.UUID("6f0b6b62-6d0c-5d0e-9f43-0c1f6d1f5a57")
 KEY = ("document_id", "version", "page")
-INDEXED = ("document_id", "labels")
+INDEXED = ("document_id",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +119,18 @@ class QdrantIndex:
         """What the stored vectors were made with."""
         return self._fingerprint
 
-    def upsert(self, points: Iterable[tuple[PageKey, Vector, Metadata]]) -> None:
+    def upsert(self, points: Iterable[tuple[PageKey, Vector]]) -> None:
         """Write points; the same key again replaces. Durable after `flush`."""
         with self._engine.errors("written"):
-            made = [Point(_id(key), self._vectors(vector), _payload(key, more)) for key, vector, more in points]
+            made = [Point(_id(key), self._vectors(vector), _payload(key)) for key, vector in points]
             self._engine.upsert(made)
 
-    def search(self, vector: Vector, limit: int, where: Where | None = None) -> list[ScoredPage]:
+    def search(self, vector: Vector, limit: int, documents: frozenset[str] | None = None) -> list[ScoredPage]:
         """The nearest pages, best first, at most ``limit``; of equal scores any may come first."""
-        if limit < 1 or (where is not None and where.documents is not None and not where.documents):
+        if limit < 1 or documents == frozenset():
             return []
         native = self._native(vector)
-        conditions = _conditions(where) if where else ()
+        conditions = [] if documents is None else [("document_id", sorted(documents))]
         if self._pooled:
             first = ("pooled", max(self._candidates, limit))
             request = Request(native, "full", limit, conditions, prefetch=first)
@@ -218,16 +217,9 @@ def _id(key: PageKey) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{key.document_id}/{key.version}/{key.number}"))
 
 
-def _payload(key: PageKey, metadata: Metadata) -> dict[str, Any]:
-    return dict(zip(KEY, key, strict=True)) | {"labels": labels(metadata)}
+def _payload(key: PageKey) -> dict[str, Any]:
+    return dict(zip(KEY, key, strict=True))
 
 
 def _key(payload: Mapping[str, Any]) -> PageKey:
     return PageKey(payload["document_id"], payload["version"], payload["page"])
-
-
-def _conditions(where: Where) -> list[Condition]:
-    conditions: list[Condition] = [("labels", label) for label in labels(where.metadata)]
-    if where.documents is not None:
-        conditions.append(("document_id", sorted(where.documents)))
-    return conditions

@@ -9,38 +9,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from folioscope.domain import PageKey, Where
-from retrieval.indexes.labels import labels
+from folioscope.domain import PageKey
 from retrieval.maxsim import Rows, quantized, unit
 
 FORMAT = b'{"format": 1}\n'
-
-
-class Entry(NamedTuple):
-    """A page that was written: its key and its metadata's labels."""
-
-    key: PageKey
-    labels: frozenset[str]
 
 
 class RowStore:
     """Pages of int8 rows with a scale each; not synchronised: the caller locks.
 
     Opens the store in ``folder``, which exists, or makes one there. Raises `OSError` and `ValueError` where it is
-    damaged. A page's position in ``entries`` never changes; ``places`` has the positions of the living pages alone.
+    damaged. A page's position in ``keys`` never changes; ``places`` has the positions of the living pages alone.
     """
 
     def __init__(self, folder: Path, dim: int) -> None:
         self._journal, self._rows = folder / "journal", folder / "rows"
         self._type = np.dtype([("scale", "<f2"), ("values", "i1", (dim,))])
-        self.entries: list[Entry] = []
+        self.keys: list[PageKey] = []
         self.places: dict[PageKey, int] = {}
         self._offsets = [0]  # of each page's first row, and the end
         self._pending: list[str] = []
@@ -50,14 +41,14 @@ class RowStore:
         self._trim()
         self._file: IO[bytes] = self._rows.open("r+b")
 
-    def append(self, key: PageKey, marks: Iterable[str], vectors: NDArray[np.float32]) -> None:
+    def append(self, key: PageKey, vectors: NDArray[np.float32]) -> None:
         """Write a page's vectors, float32 [n, dim]. Replaces the key's page; a page that can't be written is none."""
         # Where the last page ends, not where the file does: a write that failed half-way may have left something.
         self._file.seek(self._offsets[-1] * self._type.itemsize)
         self._file.write(self._packed(vectors))
         self._file.flush()
-        self._add(key, marks, len(vectors))
-        self._pending.append(json.dumps([*key, len(vectors), sorted(self.entries[-1].labels)]))
+        self._add(key, len(vectors))
+        self._pending.append(json.dumps([*key, len(vectors)]))
 
     def delete(self, document_id: str, version: int | None) -> None:
         """Forget a document's pages, of one version or of all."""
@@ -71,7 +62,7 @@ class RowStore:
         self._pending.clear()
 
     def mapped(self) -> Rows:
-        """All pages in the order of ``entries``, as they are now: int8 with float16 scales."""
+        """All pages in the order of ``keys``, as they are now: int8 with float16 scales."""
         offsets = np.array(self._offsets, np.int64)
         if not offsets[-1]:
             rows = np.empty(0, self._type)
@@ -79,25 +70,17 @@ class RowStore:
             rows = np.memmap(self._rows, self._type, "r", shape=(int(offsets[-1]),)).view(np.ndarray)
         return Rows(rows["values"], offsets, rows["scale"])
 
-    def chosen(self, where: Where | None) -> list[int]:
-        """Positions of the living pages that a filter lets through, rising."""
-        if where is None:
-            return sorted(self.places.values())
-        wanted = set(labels(where.metadata))
-        return sorted(
-            place
-            for key, place in self.places.items()
-            if (where.documents is None or key.document_id in where.documents)
-            and wanted.issubset(self.entries[place].labels)
-        )
+    def chosen(self, documents: frozenset[str] | None) -> list[int]:
+        """Positions of the living pages, of these documents alone, rising."""
+        return sorted(place for key, place in self.places.items() if documents is None or key.document_id in documents)
 
     def close(self) -> None:
         """Release the file."""
         self._file.close()
 
-    def _add(self, key: PageKey, marks: Iterable[str], count: int) -> None:
-        self.places[key] = len(self.entries)
-        self.entries.append(Entry(key, frozenset(marks)))
+    def _add(self, key: PageKey, count: int) -> None:
+        self.places[key] = len(self.keys)
+        self.keys.append(key)
         self._offsets.append(self._offsets[-1] + count)
 
     def _drop(self, document_id: str, version: int | None) -> None:
@@ -124,8 +107,8 @@ class RowStore:
             if len(line) == 2:
                 self._drop(*line)
             else:
-                document, version, number, count, marks = line
-                self._add(PageKey(document, version, number), marks, count)
+                document, version, number, count, *_ = line  # earlier versions wrote metadata behind
+                self._add(PageKey(document, version, number), count)
         return len(whole)
 
     def _trim(self) -> None:

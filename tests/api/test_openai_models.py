@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -140,7 +141,11 @@ PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n not one").decode()
     [
         ([{"type": "image_url", "image_url": {"url": "https://evil.example/a.png"}}], "nothing is fetched"),
         ([{"type": "image_url", "image_url": {"url": "data:image/png;base64,@@@"}}], "no base64"),
-        ([{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}], "can't be read"),
+        (
+            [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}],
+            "The image can't be searched with",
+        ),
+        ([{"type": "image_url", "image_url": {"url": "data:image/png;base64,é"}}], "no base64"),
         ([{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}], "neither text nor an image"),
         ([{"type": "image_url", "image_url": {"url": "data:,"}}] * 2, "with one image"),
     ],
@@ -182,3 +187,19 @@ def test_a_model_that_fails_is_said_within_a_stream(client, vendors) -> None:
     with pytest.raises(openai.InternalServerError) as refused:
         ask(client)
     assert refused.value.status_code in (502, 503)
+
+
+def test_a_stream_is_kept_alive_while_the_model_thinks(client, served, vendors, monkeypatch) -> None:
+    monkeypatch.setattr("api.sse.KEEP_ALIVE_S", 0.01)
+    heard = threading.Event()
+    vendors.reply = lambda _: DRAFT if heard.wait(60) else "Nobody listened."
+    asked = {"model": "docs", "messages": [{"role": "user", "content": QUESTION}], "stream": True}
+    with served.stream("POST", "/v1/chat/completions", json=asked) as response:
+        lines = []
+        for line in response.iter_lines():
+            lines.append(line)
+            if line == ": keep-alive":
+                heard.set()
+    assert ": keep-alive" in lines
+    assert "0.35 euros" in "".join(lines)
+    assert lines[-2:] == ["data: [DONE]", ""]

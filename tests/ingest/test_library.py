@@ -28,6 +28,7 @@ from folioscope.errors import (
 from folioscope.settings import Settings
 from generation import answer, open_model
 from ingest import Event, Library
+from ingest.lookups import set_metadata
 from retrieval import analyzer
 
 MakePdf = Callable[..., Path]
@@ -113,6 +114,13 @@ def test_filters_on_documents_and_metadata(library: Library, make_pdf: MakePdf) 
     only = frozenset({library.document("old.pdf").id})
     assert found(library, "budget", where=Where(documents=only)) == [("old.pdf", 1)]
     assert found(library, "budget", where=Where(documents=only, metadata={"final": False})) == []
+    set_metadata(library.catalog, library.document("old.pdf").id, {"year": 2024, "final": 1})
+    assert {name for name, _ in found(library, "budget", where=Where(metadata={"year": 2024}))} == {
+        "old.pdf",
+        "new.pdf",
+    }
+    assert found(library, "budget", where=Where(metadata={"year": 2019})) == []
+    assert found(library, "budget", where=Where(metadata={"final": True})) == []
 
 
 def test_an_encrypted_document_waits_for_its_password(library: Library, tmp_path: Path) -> None:

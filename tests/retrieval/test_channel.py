@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from folioscope.domain import PageInput, PageKey, Where, Words
+from folioscope.domain import PageInput, PageKey, Words
 from folioscope.errors import ConfigError, FingerprintMismatch
 from retrieval import Channel, MemoryIndex, open_encoder, open_index
 
@@ -19,11 +19,11 @@ def words(text):
     return Words(texts, boxes.astype(np.float32), zeros, zeros, "text-layer")
 
 
-def page(number, text, document="doc_a", version=1, **metadata):
-    return PageInput(PageKey(document, version, number), f"{document}.pdf", words(text), metadata=metadata)
+def page(number, text, document="doc_a", version=1):
+    return PageInput(PageKey(document, version, number), f"{document}.pdf", words(text))
 
 
-PAGES = [page(1, "glaciers melt in summer", year=2020), page(2, "rivers carry glaciers to the sea"), page(3, "")]
+PAGES = [page(1, "glaciers melt in summer"), page(2, "rivers carry glaciers to the sea"), page(3, "")]
 
 
 @pytest.fixture
@@ -40,12 +40,11 @@ def test_pages_in_pages_found(channel):
     assert [hit.key.number for hit in channel.search("rivers", 5)] == [2]
     assert {hit.key.number for hit in channel.search("glaciers", 5)} == {1, 2}
     assert len(channel.search("glaciers", 1)) == 1
-    assert [hit.key.number for hit in channel.search("glaciers", 5, Where(metadata={"year": 2020}))] == [1]
 
 
 def test_encoding_and_writing_may_be_apart(channel):
     points = channel.encode(PAGES)
-    assert [key.number for key, _, _ in points] == [1, 2, *([3] if len(points) == 3 else [])]
+    assert [key.number for key, _ in points] == [1, 2, *([3] if len(points) == 3 else [])]
     assert len(channel.index) == 0
     channel.upsert(points)
     assert len(channel.index) == len(points)
@@ -56,7 +55,7 @@ def test_a_page_with_nothing_to_encode_is_skipped():
     channel = Channel("lexical", encoder, MemoryIndex(encoder.fingerprint))
     nothing = replace(page(1, ""), title="")
     channel.add([nothing, page(2, "rivers")])
-    assert [key.number for key, _, _ in channel.encode([nothing, page(2, "rivers")])] == [2]
+    assert [key.number for key, _ in channel.encode([nothing, page(2, "rivers")])] == [2]
     assert len(channel.index) == 1
 
 

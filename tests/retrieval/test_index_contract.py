@@ -13,17 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from folioscope.domain import Fingerprint, PageKey, SparseVector, Where
+from folioscope.domain import Fingerprint, PageKey, SparseVector
 from folioscope.errors import DiskFull, FingerprintMismatch, StorageError
 from retrieval.indexes import EdgeIndex, MemoryIndex
 from retrieval.indexes.chroma import ChromaIndex
-from retrieval.indexes.labels import labels
 from retrieval.indexes.server import ServerIndex, connect, remove
 
 DIM = 16
 KINDS = ("sparse", "dense", "multi")
 PRINTS = {kind: Fingerprint("test", "1", kind, 0 if kind == "sparse" else DIM) for kind in KINDS}
-METADATA = {"team": "red", "year": 2021, "weight": 1.5, "draft": True}
 
 
 def vector(kind, seed):
@@ -41,11 +39,7 @@ def key(number, document="doc_a", version=1):
 
 def points(kind, count=30):
     for seed in range(count):
-        yield (
-            key(seed % 10 + 1, f"doc_{'abc'[seed // 10]}"),
-            vector(kind, seed),
-            {"team": "red" if seed % 2 else "blue"},
-        )
+        yield key(seed % 10 + 1, f"doc_{'abc'[seed // 10]}"), vector(kind, seed)
 
 
 def pooled_edge(folder, fingerprint):
@@ -114,8 +108,8 @@ def index(backend, tmp_path):
 in_folders = pytest.mark.parametrize("backend", STORED, ids="-".join)
 
 
-def found(index, kind, where=None, limit=100, seed=99):
-    return {key for key, _ in index.search(vector(kind, seed), limit, where)}
+def found(index, kind, documents=None, limit=100, seed=99):
+    return {key for key, _ in index.search(vector(kind, seed), limit, documents)}
 
 
 def same(one, other, tolerance=2e-3):
@@ -161,14 +155,13 @@ def test_a_query_row_may_stand_alone(index, kind):
 
 
 def test_the_same_key_replaces(index, kind):
-    index.upsert([(key(1), vector(kind, 1), {"team": "red"}), (key(2), vector(kind, 2), {})])
+    index.upsert([(key(1), vector(kind, 1)), (key(2), vector(kind, 2))])
     before = dict(index.search(vector(kind, 3), 10))
-    index.upsert([(key(1), vector(kind, 3), {"team": "blue"})])
+    index.upsert([(key(1), vector(kind, 3))])
     after = index.search(vector(kind, 3), 10)
     assert len(index) == 2
     assert after[0].key == key(1)
     assert after[0].score > before.get(key(1), 0)
-    assert found(index, kind, Where(metadata={"team": "red"})) == set()
 
 
 def test_vectors_come_back(index, backend):
@@ -197,40 +190,18 @@ def test_limit(index, kind):
 
 
 def test_filters_on_documents(index, kind):
-    index.upsert((key(n, document), vector(kind, 99), {}) for document in ("doc_a", "doc_b", "doc_c") for n in (1, 2))
-    assert found(index, kind, Where(documents=frozenset({"doc_a"}))) == {key(1), key(2)}
-    assert len(found(index, kind, Where(documents=frozenset({"doc_a", "doc_c"})))) == 4
-    assert found(index, kind, Where(documents=frozenset({"doc_x"}))) == set()
-    assert found(index, kind, Where(documents=frozenset())) == set()
-    assert len(found(index, kind, Where())) == 6
-
-
-@pytest.mark.parametrize("name", METADATA)
-def test_filters_on_metadata_of_every_type(index, kind, name):
-    others = {"team": "blue", "year": 2022, "weight": 1.25, "draft": False}
-    index.upsert([(key(1), vector(kind, 99), METADATA), (key(2), vector(kind, 99), METADATA | {name: others[name]})])
-    assert found(index, kind, Where(metadata={name: METADATA[name]})) == {key(1)}
-    assert found(index, kind, Where(metadata={name: others[name]})) == {key(2)}
-    assert found(index, kind, Where(metadata={"missing": 1})) == set()
-
-
-def test_all_conditions_hold_together(index, kind):
-    index.upsert(
-        [(key(1), vector(kind, 99), METADATA), (key(1, "doc_b"), vector(kind, 99), METADATA | {"year": 2022})],
-    )
-    assert found(index, kind, Where(frozenset({"doc_a"}), {"team": "red", "year": 2021})) == {key(1)}
-    assert found(index, kind, Where(frozenset({"doc_a"}), {"team": "red", "year": 2022})) == set()
-
-
-def test_labels_keep_types_apart_and_numbers_together():
-    assert labels({"n": 1}) == labels({"n": 1.0})
-    assert len({labels({"n": value})[0] for value in (1, "1", True, "true", 1.5)}) == 5
+    index.upsert((key(n, document), vector(kind, 99)) for document in ("doc_a", "doc_b", "doc_c") for n in (1, 2))
+    assert found(index, kind, frozenset({"doc_a"})) == {key(1), key(2)}
+    assert len(found(index, kind, frozenset({"doc_a", "doc_c"}))) == 4
+    assert found(index, kind, frozenset({"doc_x"})) == set()
+    assert found(index, kind, frozenset()) == set()
+    assert len(found(index, kind)) == 6
 
 
 def test_delete_a_document_or_a_version(index, kind):
     for version in (1, 2):
-        index.upsert((key(n, "doc_a", version), vector(kind, 99), {}) for n in (1, 2))
-    index.upsert([(key(1, "doc_b"), vector(kind, 99), {})])
+        index.upsert((key(n, "doc_a", version), vector(kind, 99)) for n in (1, 2))
+    index.upsert([(key(1, "doc_b"), vector(kind, 99))])
     index.delete("doc_a", 1)
     assert found(index, kind) == {key(1, "doc_a", 2), key(2, "doc_a", 2), key(1, "doc_b")}
     index.delete("doc_a")
@@ -299,7 +270,7 @@ def test_threads_write_and_search_at_once(index, kind):
     def write(n):
         document = f"doc_{n}"
         for turn in range(20):
-            index.upsert((key(10 * turn + i, document), vector(kind, 10 * turn + i), {}) for i in range(10))
+            index.upsert((key(10 * turn + i, document), vector(kind, 10 * turn + i)) for i in range(10))
         index.flush()
 
     def read(seed):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from folioscope.domain import PageInput, PageKey, Where, Words
+from folioscope.domain import PageInput, PageKey, Words
 from folioscope.errors import FingerprintMismatch
 from retrieval import Channel, open_index
 from retrieval.encoders import lexical
@@ -136,5 +136,5 @@ def test_the_fingerprint_is_the_recipe(tmp_path, monkeypatch):
 
 def test_inside_a_document(channel):
     channel.add([page(1, "glacier"), page(2, "glacier river"), page(1, "glacier glacier", "doc_b")])
-    found = channel.search("glacier", 5, Where(documents=frozenset({"doc_a"})))
+    found = channel.search("glacier", 5, frozenset({"doc_a"}))
     assert {hit.key for hit in found} == {PageKey("doc_a", 1, 1), PageKey("doc_a", 1, 2)}

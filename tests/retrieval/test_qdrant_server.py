@@ -173,7 +173,7 @@ def test_payload_indexes_that_are_missing_are_made(memory, monkeypatch):
         memory, "create_payload_index", lambda name, field, field_schema, wait: made.append((field, field_schema))
     )
     ServerIndex(memory, "pages", PRINT)
-    assert made == [("document_id", "keyword"), ("labels", "keyword"), ("version", "integer")]
+    assert made == [("document_id", "keyword"), ("version", "integer")]
 
 
 def test_a_server_that_does_not_answer_at_all_is_soon_given_up(monkeypatch, pauses):
@@ -203,7 +203,7 @@ def test_the_schema_is_the_design(memory):
 
 def test_a_collection_is_named_after_its_folder(memory, tmp_path):
     folder = tmp_path / "col_1" / "visual"
-    point = (PageKey("doc", 1, 1), np.eye(4, dtype=np.float32), {})
+    point = (PageKey("doc", 1, 1), np.eye(4, dtype=np.float32))
     assert not index_exists(folder, memory)
     index = open_index(folder, PRINT, pooled=True, datatype="int8", server=memory)
     index.upsert([point])
@@ -218,7 +218,7 @@ def test_a_collection_is_named_after_its_folder(memory, tmp_path):
 def test_an_index_that_moved_starts_empty(memory, tmp_path):
     """Between the data folder and a server: what stayed behind has missed documents and deletions."""
     folder = tmp_path / "col_1" / "visual"
-    point = (PageKey("doc", 1, 1), np.eye(4, dtype=np.float32), {})
+    point = (PageKey("doc", 1, 1), np.eye(4, dtype=np.float32))
     for place in (None, memory, None, memory):
         assert not index_exists(folder, place)
         index = open_index(folder, PRINT, pooled=True, server=place)
@@ -241,6 +241,6 @@ def test_many_points_go_in_several_requests(memory, monkeypatch):
     )
     index = ServerIndex(memory, "pages", PRINT)
     vectors = [np.ones((rows, 4), np.float32) for rows in (10, 10, 10, 60, 1)]
-    index.upsert((PageKey("doc", 1, number), vector, {}) for number, vector in enumerate(vectors, 1))
+    index.upsert((PageKey("doc", 1, number), vector) for number, vector in enumerate(vectors, 1))
     assert sent == [2, 1, 1, 1]
     assert len(index) == 5
