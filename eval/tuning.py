@@ -246,12 +246,13 @@ def rebuilt(library: Library, settings: Settings, folder: Path, collection: str 
     source = library.collection(collection)
     other = Opened(folder, settings=settings)
     try:
-        other.create_collection(channels=[entry.name for entry in source.channels if entry.active])
+        target = other.create_collection(channels=[entry.name for entry in source.channels if entry.active])
         there = {document.sha256 for document in other.documents()}
         for document in library.catalog.documents(source):
             if document.status == "ready" and document.sha256 not in there:
                 with library.original(document.sha256) as path:
-                    other.submit(path, Origin(document.filename, document.source), metadata=document.metadata)
+                    origin = Origin(document.filename, document.source)
+                    other.submit(path, origin, collection=target, metadata=document.metadata)
         other.run_outstanding()
     except BaseException:
         other.close()
