@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import sqlalchemy as sa
 
 from folioscope.domain import Problem
 from folioscope.errors import CollectionExists
 from ingest.catalog import Catalog, Collection
 from ingest.database import Database
-from ingest.lookups import documents, rename
+from ingest.lookups import documents, job, rename
 
 
 @pytest.fixture
@@ -69,3 +72,31 @@ def test_two_collections_never_have_one_name(catalog, collection) -> None:
         rename(catalog, collection, "taken")
     rename(catalog, collection, "archive")
     assert catalog.collection("archive").id == collection.id
+
+
+def test_a_job_that_is_over_has_no_document_that_is_not(catalog, database_url) -> None:
+    made = catalog.create_collection("reports", {"lexical": "lexical"})
+    other = Catalog(Database(database_url))
+    torn = []
+    try:
+        for moment in range(1, 7):  # the document becomes ready behind one of the statements by which the job is read
+            task = catalog.create_job("ingest", made.id)
+            name = f"{moment}.pdf"
+            entry = catalog.register(made, task, filename=name, source=name, sha256=name, size=9)
+            catalog.opened(entry.document_id, 1, 1)
+            seen = 0
+
+            def interfere(*_: Any, moment: int = moment, document_id: str = entry.document_id) -> None:
+                nonlocal seen
+                seen += 1
+                if seen == moment:
+                    other.ready(document_id, 1)
+
+            sa.event.listen(catalog.database._engine, "after_cursor_execute", interfere)
+            state = job(catalog, task)
+            sa.event.remove(catalog.database._engine, "after_cursor_execute", interfere)
+            torn += [moment] * ("processing" not in state.counts and state.documents[0].status == "processing")
+            assert job(catalog, task).documents[0].status == "ready" or seen < moment
+    finally:
+        other.database.close()
+    assert not torn
