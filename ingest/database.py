@@ -40,7 +40,7 @@ class Database:
             reason = "its port is no number" if isinstance(error, ValueError) else error
             raise ConfigError(
                 f"The database URL can't be used: {reason}.",
-                hint="Write sqlite:///… or postgresql+psycopg://user:password@host/name, with % codes for / and @.",
+                hint="Write sqlite:///… or postgresql+psycopg://user:password@host/name.",
             ) from None
         self._file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
         if self._file:

@@ -202,7 +202,7 @@ def test_a_database_that_is_none(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://x/y", "postgres://x/y", "garbage", "postgresql+psycopg://x:secret/1@y/z"], ids=str.__len__
+    "url", ["mysql://x/y", "postgres://x/y", "garbage", "postgresql+psycopg://x@y:secret/z"], ids=str.__len__
 )
 def test_a_database_url_that_is_none(url: str) -> None:
     with pytest.raises(ConfigError, match="The database URL can't be used") as refused:
