@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from api.connection import PAUSE_S, TRIES, Connection, given
 from api.schemas import answers as wire
+from api.schemas.common import Item, Listed
 from api.schemas.documents import (
     CollectionOut,
     DocumentOut,
@@ -34,6 +35,7 @@ from api.schemas.documents import (
 )
 from api.schemas.duplicates import DuplicatesOut
 from api.schemas.jobs import JobDocumentOut, JobOut, JobProgress, JobSummary
+from api.schemas.system import Models, Version
 from folioscope.domain import Answer, Document, Metadata, Page, PageKey, Region, SearchResult, Turn, Where, Words
 from folioscope.errors import DocumentNotFound, ServerError, ServerUnreachable
 
@@ -76,30 +78,30 @@ class Client:
 
     def version(self) -> str:
         """Of the server."""
-        return str(self._server.get("/version").json()["version"])
+        return self._server.read(Version, self._server.get("/version")).version
 
     def models(self) -> list[str]:
         """Names under which OpenAI's clients ask: ``docs``, and ``docs/<name>`` for each collection."""
-        return [each["id"] for each in self._server.get("/v1/models").json()["data"]]
+        return [each.id for each in self._server.read(Models, self._server.get("/v1/models")).data]
 
     def model(self) -> str:
         """The server's answering model. Raises `ModelUnavailable`."""
-        return str(self._server.get("/v1/models").json()["answering"])
+        return self._server.read(Models, self._server.get("/v1/models")).answering
 
     # --- collections ------------------------------------------------------------------------------------------------
 
     def collections(self) -> list[CollectionOut]:
         """All that the key may see, by name."""
-        return [CollectionOut.model_validate(each) for each in self._server.get("/v1/collections").json()["data"]]
+        return self._server.read(Listed[CollectionOut], self._server.get("/v1/collections")).data
 
     def collection(self, name: str) -> CollectionOut:
         """By name or id. Raises `CollectionNotFound`."""
-        return CollectionOut.model_validate_json(self._server.get(f"/v1/collections/{_part(name)}").content)
+        return self._server.read(CollectionOut, self._server.get(f"/v1/collections/{_part(name)}"))
 
     def create_collection(self, name: str, channels: Sequence[str] | None = None) -> CollectionOut:
         """``channels``: else the server's setting. Raises `CollectionExists`, `QueryError`, `Forbidden`."""
         body = {"name": name, "channels": list(channels) if channels else None}
-        return CollectionOut.model_validate_json(self._server.send("POST", "/v1/collections", json=body).content)
+        return self._server.read(CollectionOut, self._server.send("POST", "/v1/collections", json=body))
 
     def remove_collection(self, name: str) -> None:
         """With its documents. Raises `CollectionNotFound`, `Forbidden`."""
@@ -109,8 +111,8 @@ class Client:
         """Each with its coverage, those that are being built included. Raises `Forbidden`."""
         from api.schemas.channels import ChannelOut
 
-        rows = self._server.get(f"/v1/collections/{_part(collection)}/channels").json()["data"]
-        return [ChannelOut.model_validate(each) for each in rows]
+        found = self._server.get(f"/v1/collections/{_part(collection)}/channels")
+        return self._server.read(Listed[ChannelOut], found).data
 
     def add_channel(self, collection: str, name: str, encoder: str | None = None) -> ChannelOut:
         """It fills in the background. Raises `ChannelRefused`, `Forbidden`."""
@@ -118,7 +120,7 @@ class Client:
 
         path = f"/v1/collections/{_part(collection)}/channels"
         made = self._server.send("POST", path, json={"name": name, "encoder": encoder})
-        return ChannelOut.model_validate_json(made.content)
+        return self._server.read(ChannelOut, made)
 
     def remove_channel(self, collection: str, name: str) -> None:
         """With its vectors; by its key one that is being built. Raises `ChannelRefused`, `Forbidden`."""
@@ -127,7 +129,7 @@ class Client:
     def duplicates(self, collection: str, threshold: float = 0.95) -> DuplicatesOut:
         """Pages that look alike, by the image channel. Raises `QueryError` where there is none."""
         path = f"/v1/collections/{_part(collection)}/duplicates"
-        return DuplicatesOut.model_validate_json(self._server.get(path, params={"threshold": threshold}).content)
+        return self._server.read(DuplicatesOut, self._server.get(path, params={"threshold": threshold}))
 
     # --- keys -------------------------------------------------------------------------------------------------------
 
@@ -135,7 +137,7 @@ class Client:
         """Every key ever made, oldest first. Raises `Forbidden`, as the methods below."""
         from api.schemas.keys import KeyOut
 
-        return [KeyOut.model_validate(each) for each in self._server.get("/v1/keys").json()["data"]]
+        return self._server.read(Listed[KeyOut], self._server.get("/v1/keys")).data
 
     def create_key(
         self, name: str, scope: str = "read", collections: Sequence[str] | None = None, days: float | None = None
@@ -145,7 +147,7 @@ class Client:
 
         named = list(collections) if collections else None
         body = {"name": name, "scope": scope, "collections": named, "days": days}
-        return MadeKey.model_validate_json(self._server.send("POST", "/v1/keys", json=body).content)
+        return self._server.read(MadeKey, self._server.send("POST", "/v1/keys", json=body))
 
     def revoke_key(self, key: str) -> None:
         """It opens nothing from now on. Raises `NotFoundError`."""
@@ -179,24 +181,24 @@ class Client:
                 files={"file": (filename or path.name, file, "application/octet-stream")},
                 data=given(fields),
             )
-        found = Uploaded.model_validate_json(done.content)
+        found = self._server.read(Uploaded, done)
         return Upload(document_in(found.document), found.duplicate, found.job)
 
     def documents(self, collection: str | None = None) -> Iterator[Document]:
         """Oldest first; asked for as they are taken from the iterator."""
-        for row in self._listed("/v1/documents", collection=collection):
-            yield document_in(DocumentOut.model_validate(row))
+        for row in self._listed(Listed[DocumentOut], "/v1/documents", collection=collection):
+            yield document_in(row)
 
     def document(self, document_id: str) -> Document:
         """Raises `DocumentNotFound`."""
         found = self._server.get(f"/v1/documents/{_part(document_id)}")
-        return document_in(DocumentOut.model_validate_json(found.content))
+        return document_in(self._server.read(DocumentOut, found))
 
     def set_metadata(self, document_id: str, metadata: Metadata) -> Document:
         """In place of what was there; searches go by it at once."""
         body = {"metadata": dict(metadata)}
         found = self._server.send("PATCH", f"/v1/documents/{_part(document_id)}", json=body)
-        return document_in(DocumentOut.model_validate_json(found.content))
+        return document_in(self._server.read(DocumentOut, found))
 
     def remove(self, document_id: str) -> None:
         """Nothing finds it from now on. Raises `DocumentNotFound`."""
@@ -205,7 +207,7 @@ class Client:
     def reingest(self, document_id: str, password: str | None = None) -> Upload:
         """Read the stored original again; the new version takes the old one's place once it is ready."""
         path = f"/v1/documents/{_part(document_id)}/reingest"
-        found = Resubmitted.model_validate_json(self._server.send("POST", path, json={"password": password}).content)
+        found = self._server.read(Resubmitted, self._server.send("POST", path, json={"password": password}))
         return Upload(document_in(found.document), False, found.job)
 
     def file(self, document_id: str) -> Iterator[bytes]:
@@ -217,8 +219,8 @@ class Client:
 
     def pages(self, document_id: str) -> Iterator[Page]:
         """In order, without their words (see `words`); asked for as they are taken from the iterator."""
-        for row in self._listed(f"/v1/documents/{_part(document_id)}/pages"):
-            yield page_in(PageOut.model_validate(row))
+        for row in self._listed(Listed[PageOut], f"/v1/documents/{_part(document_id)}/pages"):
+            yield page_in(row)
 
     def image_bytes(self, key: PageKey, width: int = 1000, kind: Literal["jpeg", "png", "webp"] = "jpeg") -> bytes:
         """A file of this kind, ``width`` pixels wide (16-4000; one more or less). Raises `DocumentNotFound` also where
@@ -252,34 +254,34 @@ class Client:
                 text = self._server.get(_page(key, "text"), params=params)
             except DocumentNotFound:
                 continue
-            found[key] = words_in(PageText.model_validate_json(text.content))
+            found[key] = words_in(self._server.read(PageText, text))
         return found
 
     def _page_size(self, key: PageKey) -> tuple[float, float]:
         params = {"after": key.number - 1, "limit": 1}
-        rows = self._server.get(f"/v1/documents/{_part(key.document_id)}/pages", params=params).json()["data"]
-        if not rows or rows[0]["number"] != key.number:
+        found = self._server.get(f"/v1/documents/{_part(key.document_id)}/pages", params=params)
+        rows = self._server.read(Listed[PageOut], found).data
+        if not rows or rows[0].number != key.number:
             raise DocumentNotFound(f"There is no page {key.number} of {key.document_id}.")
-        return rows[0]["width"], rows[0]["height"]
+        return rows[0].width, rows[0].height
 
     # --- jobs -------------------------------------------------------------------------------------------------------
 
     def job(self, job_id: str) -> JobOut:
         """With its documents. Raises `NotFoundError`."""
-        return JobOut.model_validate_json(self._server.get(f"/v1/jobs/{_part(job_id)}").content)
+        return self._server.read(JobOut, self._server.get(f"/v1/jobs/{_part(job_id)}"))
 
     def jobs(self, collection: str | None = None) -> Iterator[JobSummary]:
         """Newest first, without their documents, of one collection or of all."""
-        for row in self._listed("/v1/jobs", collection=collection):
-            yield JobSummary.model_validate(row)
+        yield from self._listed(Listed[JobSummary], "/v1/jobs", collection=collection)
 
     def retry(self, job_id: str) -> JobOut:
         """Read its failed documents again, those that were given up, too."""
-        return JobOut.model_validate_json(self._server.send("POST", f"/v1/jobs/{_part(job_id)}/retry").content)
+        return self._server.read(JobOut, self._server.send("POST", f"/v1/jobs/{_part(job_id)}/retry"))
 
     def cancel(self, job_id: str) -> JobOut:
         """Give up what it has not read yet; what is ready stays."""
-        return JobOut.model_validate_json(self._server.send("POST", f"/v1/jobs/{_part(job_id)}/cancel").content)
+        return self._server.read(JobOut, self._server.send("POST", f"/v1/jobs/{_part(job_id)}/cancel"))
 
     def job_events(self, job_id: str) -> Iterator[JobEvent]:
         """A job's news until it is over, each document once, also where the connection breaks off meanwhile.
@@ -293,7 +295,7 @@ class Client:
                 for event in self._server.events("GET", f"/v1/jobs/{_part(job_id)}/events", headers=headers):
                     last_id, failed = event.id or last_id, 0
                     if kind := JOB_EVENTS.get(event.event):
-                        yield kind.model_validate_json(event.data)
+                        yield self._server.read(kind, event.data)
                     if event.event == "job.done":
                         return
             except ServerUnreachable:
@@ -335,7 +337,7 @@ class Client:
             with Path(image).open("rb") as file:
                 form: dict[str, Any] = {"files": {"image": file}, "data": {"search": json.dumps(body)}}
                 done = self._server.send("POST", "/v1/search/image", **form)
-        return wire.search_in(wire.SearchOut.model_validate_json(done.content))
+        return wire.search_in(self._server.read(wire.SearchOut, done))
 
     def ask(
         self,
@@ -378,26 +380,26 @@ class Client:
     def _told(self, path: str, body: Mapping[str, Any]) -> Iterator[Event]:
         for event in self._server.events("POST", path, json=body):
             if event.event == "retrieval.done":
-                yield wire.search_in(wire.SearchOut.model_validate_json(event.data))
+                yield wire.search_in(self._server.read(wire.SearchOut, event.data))
             elif event.event == "answer.delta":
-                yield wire.Delta.model_validate_json(event.data).text
+                yield self._server.read(wire.Delta, event.data).text
             elif event.event == "citation.added":
-                yield wire.citation_in(wire.CitationOut.model_validate_json(event.data))
+                yield wire.citation_in(self._server.read(wire.CitationOut, event.data))
             elif event.event == "segment.done":
-                yield wire.segment_in(wire.SegmentOut.model_validate_json(event.data))
+                yield wire.segment_in(self._server.read(wire.SegmentOut, event.data))
             elif event.event == "answer.done":
-                yield wire.answer_in(wire.AnswerOut.model_validate_json(event.data))
+                yield wire.answer_in(self._server.read(wire.AnswerOut, event.data))
                 return
         raise ServerError(f"The answer of {self.url} broke off.", hint="Ask again.")
 
-    def _listed(self, path: str, **asked: Any) -> Iterator[dict[str, Any]]:
+    def _listed(self, kind: type[Listed[Item]], path: str, **asked: Any) -> Iterator[Item]:
         after: str | None = None
         while True:
             params = {"limit": AT_ONCE, "after": after, **asked}
-            found = self._server.get(path, params=params).json()
-            yield from found["data"]
-            after = found["last_id"]
-            if not found["has_more"]:
+            found = self._server.read(kind, self._server.get(path, params=params))
+            yield from found.data
+            after = found.last_id
+            if not found.has_more:
                 return
 
     def close(self) -> None:

@@ -6,15 +6,17 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
+from pydantic import BaseModel, ValidationError
 
 from folioscope import errors
 
 TRIES = 3  # of a request that only reads, where the connection fails
 PAUSE_S = 0.2  # before the second, twice that before the third
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def _tree(kind: type[errors.FolioscopeError]) -> Iterator[type[errors.FolioscopeError]]:
@@ -82,6 +84,13 @@ class Connection:
         self._check(response)
         return response
 
+    def read(self, kind: type[Kind], said: httpx2.Response | str) -> Kind:
+        """What a response or an event's data say. Raises `ServerError` where no Folioscope server says so."""
+        try:
+            return kind.model_validate_json(said if isinstance(said, str) else said.content)
+        except ValidationError:
+            raise _stranger(self.url) from None
+
     @contextlib.contextmanager
     def stream(self, method: str, path: str, **request: Any) -> Iterator[httpx2.Response]:
         """As `send`, the body not yet read."""
@@ -94,6 +103,8 @@ class Connection:
     def events(self, method: str, path: str, **request: Any) -> Iterator[httpx2.ServerSentEvent]:
         """The events of a stream until it ends. One that is called ``error`` is raised."""
         with self.stream(method, path, **request) as response:
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                raise _stranger(self.url)
             for event in httpx2.EventSource(response, max_event_size=None):
                 if event.event == "error":
                     problem = json.loads(event.data)
@@ -136,6 +147,13 @@ def error_of(status: int, problem: Any, url: str, retry_after: str = "") -> erro
     if isinstance(error, errors.TooManyRequests | errors.ModelBusy) and retry_after.isdecimal():
         error.retry_after = int(retry_after)
     return error
+
+
+def _stranger(url: str) -> errors.ServerError:
+    return errors.ServerError(
+        f"{url} does not answer as a Folioscope server does.",
+        hint="Is the address right, and the server of this version?",
+    )
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,6 +76,8 @@ def told(error: errors.FolioscopeError) -> str:
     for kind in type(error).__mro__:
         if kind in PLAIN:
             return PLAIN[kind]
+    if isinstance(error, errors.DocumentError):
+        return str(error)  # its hint is about the file, and the catalog keeps it with the message
     return error.message if status_of(error) < 500 else "The server failed."
 
 
@@ -164,7 +166,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    code = CODES.get(error.status_code, "http_error")
-    return response(
-        problem(error.status_code, code, str(error.detail), request.url.path, request.state.request_id), error.headers
-    )
+    code, detail, path = CODES.get(error.status_code, "http_error"), str(error.detail), request.url.path
+    if error.status_code == 404:  # ours are not raised as this: no route leads there
+        detail = f"There is nothing at {path}; /docs shows what there is."
+    return response(problem(error.status_code, code, detail, path, request.state.request_id), error.headers)

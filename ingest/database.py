@@ -35,9 +35,12 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             self._engine = _engine(url)
-        except exc.ArgumentError as error:
+        except (exc.ArgumentError, ImportError, ValueError) as error:  # no URL, no such driver, no number as port
+            # What stands where a port should may be a part of the password.
+            reason = "its port is no number" if isinstance(error, ValueError) else error
             raise ConfigError(
-                f"The database URL is not one: {error}.", hint="Write sqlite:///… or postgresql+psycopg://…"
+                f"The database URL can't be used: {reason}.",
+                hint="Write sqlite:///… or postgresql+psycopg://user:password@host/name.",
             ) from None
         self._file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
         if self._file:

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse
 
 from api.metrics import CONTENT_TYPE, Metrics
 from api.problems import RETRY_S
+from api.schemas.system import ModelOut, Models, Version
 from api.security import Access, Admin, Reader
 from api.service import Service
 from folioscope import __version__
@@ -29,29 +30,6 @@ class Ready(BaseModel):
 
     status: Literal["ok", "unavailable"]
     parts: dict[str, str]
-
-
-class Version(BaseModel):
-    """Of the server."""
-
-    version: str
-
-
-class ModelOut(BaseModel):
-    """A model as OpenAI's interface lists them: ``docs`` asks the setting's collection, ``docs/<name>`` that one."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int = 0
-    owned_by: str = "folioscope"
-
-
-class Models(BaseModel):
-    """``answering``: the model that reads the pages, as the setting has it."""
-
-    object: Literal["list"] = "list"
-    data: list[ModelOut]
-    answering: str
 
 
 @router.get("/healthz")

@@ -117,7 +117,7 @@ def _open(file: BinaryIO, password: str | None) -> Any:
     if pdf.needs_pass and not pdf.authenticate(password or ""):
         if password:
             raise Encrypted("The password does not open this PDF.", hint="Give another one with --password.")
-        raise Encrypted("The PDF needs a password.", hint="Give it with --password.")
+        raise Encrypted("The PDF needs a password.", hint="Give it with --password, over HTTP in the field `password`.")
     return pdf
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -326,7 +326,7 @@ def test_a_jobs_events_go_on_where_they_broke_off() -> None:
     document = '{"document":"doc_1","version":1,"filename":"a","status":"ready","pages":1,"error":null}'
     done = (
         '{"id":"job_1","state":"done","ready":1,"failed":0,"outstanding":0,"pages":{"done":1,"total":1},"channels":{},'
-        '"object":"job","kind":"ingest","created":"","documents":[]}'
+        '"object":"job","kind":"ingest","collection":"col_1","created":"","documents":[]}'
     )
     first = reply(
         f": keep-alive\n\nevent: document.ready\ndata: {document}\nid: 1f\n\nevent: job.pro", "text/event-stream"
@@ -350,10 +350,29 @@ def test_an_answer_that_breaks_off_is_an_error() -> None:
         client.ask("a")
 
 
+STRANGERS: tuple[Callable[[Client], object], ...] = (
+    Client.version,
+    Client.models,
+    Client.collections,
+    Client.keys,
+    lambda client: list(client.documents()),
+    lambda client: list(client.jobs()),
+    lambda client: client.upload(__file__),
+    lambda client: client.search("a"),
+    lambda client: client.ask("a"),
+    lambda client: client.job("job_1"),
+)
+
+
 def test_what_is_no_folioscope_server() -> None:
     page = reply("<html>Bad gateway", "text/html", "502 Bad Gateway")
     with answering(page) as (url, _), Client(url) as client, pytest.raises(errors.ServerError, match="answered 502"):
         client.search("a")
+    for page in (reply("<html>Welcome", "text/html"), reply('{"hello": 1}'), reply("[]")):
+        for ask in STRANGERS:
+            refused = pytest.raises(errors.ServerError, match="does not answer as a Folioscope server")
+            with answering(page) as (url, _), Client(url) as client, refused:
+                ask(client)
     with answering() as (url, _):
         pass
     with Client(url) as client, pytest.raises(errors.ServerUnreachable, match="can't be reached"):

@@ -295,6 +295,13 @@ def test_what_is_refused_is_a_problem_document(client: httpx2.Client, library: L
         assert secret not in answer.text
 
 
+def test_what_is_refused_says_what_to_do(client: httpx2.Client) -> None:
+    text = client.post("/v1/documents", files={"file": b"words"}).json()["detail"]
+    assert "type that is not known" in text
+    assert "PDF" in text
+    assert client.get("/v1/v1/documents").json()["detail"].startswith("There is nothing at /v1/v1/documents; /docs")
+
+
 def test_pages_of_this_machine_may_ask(client) -> None:
     assert client.post("/v1/search", json={"query": "fuel"}, headers={"origin": "http://localhost:8000"}).is_success
 

@@ -12,6 +12,7 @@ import pytest
 
 from api import samples
 from api.keys import Keys
+from api.problems import OPENAI
 from folioscope.settings import load_settings
 from ingest import Library
 from tests.support.serving import finished, serving, upload
@@ -169,6 +170,11 @@ def test_every_error_on_its_routes_has_openais_shape(library, served) -> None:
     assert shape(served.get("/v1/models", headers={"host": "evil.example"})) == (400, "host_not_allowed")
     assert shape(served.get("/v1/chat/completions")) == (405, "method_not_allowed")
     assert shape(served.post("/v1/chat/nothing")) == (404, "not_found")
+    assert shape(served.get("/v1/models/nothing")) == (404, "collection_not_found")
+    for path, operations in served.get("/openapi.json").json()["paths"].items():
+        for operation in operations.values():
+            described = operation["responses"]["4XX"]["content"].keys()
+            assert described == ({"application/json"} if path.startswith(OPENAI) else {"application/problem+json"})
     assert shape(served.post("/v1/chat/completions", content=b"{")) == (422, "request_invalid")
     long = {"model": "docs", "messages": [{"role": "user", "content": "x" * (17 << 20)}]}
     assert shape(served.post("/v1/chat/completions", json=long)) == (413, "payload_too_large")

@@ -10,7 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from folioscope.domain import Coverage, Page, PageKey, Problem, Words
-from folioscope.errors import CollectionNotFound, DocumentNotFound, NotFoundError, QueryError, StorageError
+from folioscope.errors import (
+    CollectionNotFound,
+    ConfigError,
+    DocumentNotFound,
+    NotFoundError,
+    QueryError,
+    StorageError,
+)
 from ingest import lookups
 from ingest.catalog import Catalog, Collection, Registered
 from ingest.database import Database
@@ -278,6 +285,15 @@ def test_a_database_that_is_none(tmp_path) -> None:
     (tmp_path / "broken.sqlite").write_bytes(b"this is not a database, it is a sentence" * 100)
     with pytest.raises(StorageError, match="database failed"):
         Database(f"sqlite:///{tmp_path / 'broken.sqlite'}")
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://x/y", "postgres://x/y", "garbage", "postgresql+psycopg://x@y:secret/z"], ids=str.__len__
+)
+def test_a_database_url_that_is_none(url: str) -> None:
+    with pytest.raises(ConfigError, match="The database URL can't be used") as refused:
+        Database(url)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("change", ["ALTER TABLE channels DROP COLUMN active", "DROP TABLE channels"])
