@@ -1,6 +1,7 @@
 """The catalog's promises, on SQLite and on Postgres."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -70,6 +71,54 @@ def test_the_same_bytes_are_a_duplicate_and_other_bytes_of_the_same_source_a_ver
     assert changed == Registered(first.document_id, 2, duplicate=False)
     elsewhere = catalog.create_collection("other", {"lexical": "lexical"})
     assert not register(catalog, elsewhere, "/a/report.pdf", "aa").duplicate
+
+
+def test_files_that_cannot_be_read_are_no_duplicates_and_nothing_is_outstanding(
+    catalog: Catalog, reports: Collection
+) -> None:
+    job = catalog.create_job("ingest", reports.id)
+    unread = {"sha256": None, "size": 0, "problem": Problem("document_unreadable", "Its rights.")}
+    entries = [catalog.register(reports, job, filename=name, source=name, **unread) for name in ("a.pdf", "b.pdf")]
+    assert not any(entry.duplicate for entry in entries)
+    assert catalog.outstanding_versions() == []
+    assert {document.problem.code for document in catalog.documents(reports)} == {"document_unreadable"}
+
+
+def test_what_was_deleted_meanwhile_is_not_read_again(catalog: Catalog, reports: Collection) -> None:
+    entry = register(catalog, reports, "/a/report.pdf", "aa")
+    job = catalog.create_job("reingest", reports.id)
+    again = {"sha256": "aa", "size": 9}
+    assert catalog.register_again(entry.document_id, job, **again) == Registered(entry.document_id, 2, duplicate=False)
+    catalog.delete(entry.document_id)
+    for _ in range(2):
+        with pytest.raises(DocumentNotFound):
+            catalog.register_again(entry.document_id, job, **again)
+        catalog.purge(entry.document_id)
+    assert catalog.documents(reports) == []
+    assert catalog.outstanding_versions() == []
+
+
+def test_what_is_handed_in_while_its_collection_is_removed_comes_before_or_not_at_all(
+    catalog: Catalog, reports: Collection
+) -> None:
+    entry = register(catalog, reports, "/a/report.pdf", "aa")
+    assert not catalog.remove_collection(reports.id)
+    assert catalog.outstanding_versions() == [(entry.document_id, 1)]
+    catalog.delete(entry.document_id)
+    assert catalog.remove_collection(reports.id)
+    with pytest.raises(CollectionNotFound):
+        register(catalog, reports, "/b/late.pdf", "bb")
+    assert catalog.outstanding_versions() == []
+    assert catalog.originals() == set()
+
+
+def test_versions_of_one_source_that_come_at_once_come_one_after_the_other(
+    catalog: Catalog, reports: Collection
+) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        entries = list(threads.map(lambda n: register(catalog, reports, "/a/report.pdf", f"{n:02x}"), range(24)))
+    assert len({entry.document_id for entry in entries}) == 1
+    assert sorted(entry.version for entry in entries) == list(range(1, 25))
 
 
 def test_a_version_is_searched_from_the_switch_on(catalog: Catalog, reports: Collection) -> None:
