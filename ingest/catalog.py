@@ -226,8 +226,9 @@ class Catalog:
         d = t.documents.c
         with self.database.write() as db:
             collection_id = db.execute(sa.select(d.collection_id).where(d.id == document_id)).scalar()
-            lock(db, collection_id)  # of two next versions one comes second
-            if not db.execute(sa.select(d.id).where(d.id == document_id, ~d.deleted).with_for_update()).first():
+            there = sa.select(d.id).where(d.id == document_id, ~d.deleted).with_for_update()
+            # Of two next versions one comes second.
+            if collection_id is None or not lock(db, collection_id) or not db.execute(there).first():
                 raise DocumentNotFound(f"There is no document {document_id!r} any more.")
             version = _next_version(db, document_id, job, sha256, size, password)
         return Registered(document_id, version, duplicate=False)
@@ -351,12 +352,13 @@ class Catalog:
             self.fills.start(db, document_id, version, done)
 
     def failed(self, document_id: str, version: int, problem: Problem) -> None:
-        """The version can't be taken in; an older one that is ready stays."""
+        """The version can't be taken in; an older one that is ready stays. One that is read already stays so, too."""
         v, p = t.versions.c, t.pages.c
+        this = (v.document_id == document_id) & (v.version == version) & v.status.in_(OUTSTANDING)
         why = {"status": "failed", "code": problem.code, "message": problem.message}
         with self.database.write() as db:
-            db.execute(t.versions.update().where(v.document_id == document_id, v.version == version).values(why))
-            db.execute(t.pages.delete().where(p.document_id == document_id, p.version == version))
+            if db.execute(t.versions.update().where(this).values(why)).rowcount:
+                db.execute(t.pages.delete().where(p.document_id == document_id, p.version == version))
 
     # --- what is outstanding ----------------------------------------------------------------------------------------
 
@@ -596,10 +598,13 @@ class Catalog:
         return found
 
     def cancel_job(self, job: str) -> list[tuple[str, int]]:
-        """Mark a job as cancelled; returns the versions that it has not read yet, for the pipeline to give up."""
+        """Mark a job as cancelled, unless it has read everything; returns the versions that it has not read yet, for
+        the pipeline to give up.
+        """
         outstanding = self.outstanding_versions(job)
-        with self.database.write() as db:
-            db.execute(t.jobs.update().where(t.jobs.c.id == job).values(cancelled=True))
+        if outstanding:
+            with self.database.write() as db:
+                db.execute(t.jobs.update().where(t.jobs.c.id == job).values(cancelled=True))
         return outstanding
 
 

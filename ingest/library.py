@@ -389,7 +389,10 @@ class Library:
                         with self._unwanted(sha256) as yes:
                             if yes:
                                 self.files.remove(sha256)
-                self._waiting[document, version] = closed
+                if closed:
+                    self._waiting[document, version] = closed
+                else:
+                    self._waiting.pop((document, version), None)
             except FolioscopeError as error:
                 log.warning("%s could not be removed wholly: %s", document, error)
         try:
