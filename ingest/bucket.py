@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ class Bucket:
         self._guard = threading.Lock()  # of `_used` and of what is removed from the cache
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            for path in folder.glob(f"{PARTIAL}*"):  # of a process that was killed: the data folder has one
+                path.unlink(missing_ok=True)
 
     def keep(self, file: Path, sha256: str) -> None:
         """See `ingest.originals.Originals`; the file stays as the cached copy."""
@@ -111,9 +113,7 @@ class Bucket:
         import obstore
 
         self._claim()
-        for path in self.folder.glob(f"{PARTIAL}*"):
-            path.unlink(missing_ok=True)
-        found = {path.name for path in self.folder.iterdir()}
+        found = {path.name for path in self._cached()}
         with self._errors("list"):
             for some in obstore.list(self._store, "originals", chunk_size=1000):
                 found.update(entry["path"].rpartition("/")[2] for entry in some)
@@ -191,8 +191,8 @@ class Bucket:
         """Drop the files that were not asked for the longest and that nobody reads, until the cache has its size."""
         with self._guard:
             files = []
-            for path in self.folder.iterdir():
-                if not path.name.startswith(PARTIAL):
+            for path in self._cached():
+                with suppress(FileNotFoundError):  # of a document that is being deleted
                     stat = path.stat()
                     files.append((stat.st_mtime_ns, stat.st_size, path))
             total = sum(size for _, size, _ in files)
@@ -202,6 +202,10 @@ class Bucket:
                 if not self._used[path.name]:
                     path.unlink(missing_ok=True)
                     total -= size
+
+    def _cached(self) -> list[Path]:
+        """The files of the cache that are whole."""
+        return [path for path in self.folder.iterdir() if not path.name.startswith(PARTIAL)]
 
     @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:

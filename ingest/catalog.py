@@ -135,15 +135,21 @@ class Catalog:
                 raise
         return self.collection(name)
 
-    def remove_collection(self, collection_id: str) -> None:
-        """Forget a collection whose documents are purged."""
+    def remove_collection(self, collection_id: str) -> bool:
+        """Forget a collection whose documents are deleted; False, and nothing happens, where one has come meanwhile."""
+        d = t.documents.c
+        mine = d.collection_id == collection_id
         with self.database.write() as db:
+            lock(db, collection_id)
+            if db.execute(sa.select(d.id).where(mine, ~d.deleted).limit(1)).first():
+                return False
             traces.erase_collection(db, collection_id)
-            db.execute(t.documents.delete().where(t.documents.c.collection_id == collection_id))
-            db.execute(t.jobs.delete().where(t.jobs.c.collection_id == collection_id))
-            for table in (t.channels, t.homes):
+            for table in (t.pages, t.fills, t.versions):
+                db.execute(table.delete().where(table.c.document_id.in_(sa.select(d.id).where(mine))))
+            for table in (t.documents, t.jobs, t.channels, t.homes):
                 db.execute(table.delete().where(table.c.collection_id == collection_id))
             db.execute(t.collections.delete().where(t.collections.c.id == collection_id))
+        return True
 
     # --- taking documents in ----------------------------------------------------------------------------------------
 
@@ -165,17 +171,19 @@ class Catalog:
         size: int,
         password: str | None = None,
         metadata: Metadata | None = None,
-        again: bool = False,
+        problem: Problem | None = None,
     ) -> Registered:
         """A file's content joins a collection: as a new document, as a new version of the document from the same
         source, or, where its bytes are there already (ready or on their way), as a duplicate that changes nothing.
 
-        ``sha256``: None when the file could not be read.
-        ``again``: make a new version of the same source even if the bytes are the same.
+        ``sha256``: None when the file could not be read, for the ``problem``. Raises `CollectionNotFound` where the
+        collection was removed meanwhile.
         """
         d, v = t.documents.c, t.versions.c
         with self.database.write() as db:
-            if not again:
+            if not lock(db, collection.id):
+                raise CollectionNotFound(f"There is no collection {collection.name!r} any more.")
+            if sha256 is not None:
                 same = db.execute(
                     sa.select(d.id, v.version)
                     .join(t.versions, v.document_id == d.id)
@@ -205,20 +213,24 @@ class Catalog:
                 )
             elif metadata:
                 db.execute(t.documents.update().where(d.id == document).values(metadata=dict(metadata)))
-            version = 1 + (db.execute(sa.select(sa.func.max(v.version)).where(v.document_id == document)).scalar() or 0)
-            db.execute(
-                t.versions.insert().values(
-                    document_id=document,
-                    version=version,
-                    sha256=sha256,
-                    bytes=size,
-                    status="queued",
-                    password=password,
-                    job_id=job,
-                    created=now(),
-                )
-            )
+            version = _next_version(db, document, job, sha256, size, password, problem)
         return Registered(document, version, duplicate=False)
+
+    def register_again(
+        self, document_id: str, job: str, *, sha256: str, size: int, password: str | None = None
+    ) -> Registered:
+        """A document's next version, from bytes that are stored. Raises `DocumentNotFound` where it was deleted
+        meanwhile: it stays so.
+        """
+        d = t.documents.c
+        with self.database.write() as db:
+            collection_id = db.execute(sa.select(d.collection_id).where(d.id == document_id)).scalar()
+            there = sa.select(d.id).where(d.id == document_id, ~d.deleted).with_for_update()
+            # Of two next versions one comes second.
+            if collection_id is None or not lock(db, collection_id) or not db.execute(there).first():
+                raise DocumentNotFound(f"There is no document {document_id!r} any more.")
+            version = _next_version(db, document_id, job, sha256, size, password)
+        return Registered(document_id, version, duplicate=False)
 
     def version(self, document_id: str, version: int) -> VersionRow | None:
         """None when the document or the version is gone."""
@@ -338,12 +350,13 @@ class Catalog:
             self.fills.start(db, document_id, version, done)
 
     def failed(self, document_id: str, version: int, problem: Problem) -> None:
-        """The version can't be taken in; an older one that is ready stays."""
+        """The version can't be taken in; an older one that is ready stays. One that is read already stays so, too."""
         v, p = t.versions.c, t.pages.c
+        this = (v.document_id == document_id) & (v.version == version) & v.status.in_(OUTSTANDING)
         why = {"status": "failed", "code": problem.code, "message": problem.message}
         with self.database.write() as db:
-            db.execute(t.versions.update().where(v.document_id == document_id, v.version == version).values(why))
-            db.execute(t.pages.delete().where(p.document_id == document_id, p.version == version))
+            if db.execute(t.versions.update().where(this).values(why)).rowcount:
+                db.execute(t.pages.delete().where(p.document_id == document_id, p.version == version))
 
     # --- what is outstanding ----------------------------------------------------------------------------------------
 
@@ -583,11 +596,43 @@ class Catalog:
         return found
 
     def cancel_job(self, job: str) -> list[tuple[str, int]]:
-        """Mark a job as cancelled; returns the versions that it has not read yet, for the pipeline to give up."""
+        """Mark a job as cancelled, unless it has read everything; returns the versions that it has not read yet, for
+        the pipeline to give up.
+        """
         outstanding = self.outstanding_versions(job)
-        with self.database.write() as db:
-            db.execute(t.jobs.update().where(t.jobs.c.id == job).values(cancelled=True))
+        if outstanding:
+            with self.database.write() as db:
+                db.execute(t.jobs.update().where(t.jobs.c.id == job).values(cancelled=True))
         return outstanding
+
+
+def _next_version(
+    db: sa.Connection,
+    document_id: str,
+    job: str,
+    sha256: str | None,
+    size: int,
+    password: str | None,
+    problem: Problem | None = None,
+) -> int:
+    """Its number. It is outstanding, unless there is a problem with it already."""
+    v = t.versions.c
+    number = 1 + (db.execute(sa.select(sa.func.max(v.version)).where(v.document_id == document_id)).scalar() or 0)
+    db.execute(
+        t.versions.insert().values(
+            document_id=document_id,
+            version=number,
+            sha256=sha256,
+            bytes=size,
+            status="failed" if problem else "queued",
+            code=problem and problem.code,
+            message=problem and problem.message,
+            password=password,
+            job_id=job,
+            created=now(),
+        )
+    )
+    return number
 
 
 def _job(row: Any, versions: Sequence[Any], filling: set[tuple[str, int]]) -> Job:

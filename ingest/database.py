@@ -92,7 +92,7 @@ class Database:
         try:
             with self._engine.begin() as db:
                 yield db
-        except exc.DBAPIError as error:
+        except (exc.DBAPIError, exc.TimeoutError) as error:
             raise _storage_error(error, self._file) from error
         finally:
             self._writes += 1
@@ -103,7 +103,7 @@ class Database:
         try:
             with self._readers.connect() as db:
                 yield db
-        except exc.DBAPIError as error:
+        except (exc.DBAPIError, exc.TimeoutError) as error:
             raise _storage_error(error, self._file) from error
 
     @contextmanager
@@ -239,7 +239,11 @@ def _call(connection: sa.Connection, function: str, name: str) -> bool:
 def _engine(url: str) -> sa.Engine:
     waiting = {} if sa.make_url(url).get_backend_name() == "sqlite" else {"connect_timeout": CONNECT_S}
     # Parameters are words of documents; connections from before a restart of the server are made anew.
-    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=bool(waiting), connect_args=waiting)
+    # Who waits for SQLite's writer holds a connection, and who reads needs one; threads are bounded elsewhere.
+    more: dict[str, Any] = (
+        {"pool_pre_ping": True, "connect_args": waiting} if waiting else {"poolclass": sa.QueuePool, "max_overflow": -1}
+    )
+    engine = sa.create_engine(url, hide_parameters=True, **more)
     if engine.dialect.name == "sqlite":
 
         @sa.event.listens_for(engine, "connect")
@@ -258,9 +262,9 @@ def _engine(url: str) -> sa.Engine:
     return engine
 
 
-def _storage_error(error: exc.DBAPIError, database: str | None) -> StorageError:
+def _storage_error(error: exc.DBAPIError | exc.TimeoutError, database: str | None) -> StorageError:
     """``database``: the file of an SQLite database."""
-    text = str(error.orig)
+    text = str(error.orig) if isinstance(error, exc.DBAPIError) else "all its connections are busy"
     full = "disk is full" in text or "No space left" in text
     if database and "disk I/O error" in text:  # SQLite's word for a log file that it could not extend, too
         full = shutil.disk_usage(Path(database).parent).free < FULL_BYTES

@@ -67,6 +67,8 @@ class Files:
         self._cached: int | None = None  # bytes in the cache, counted at first use
         with storage_errors(root):
             self.pages.mkdir(parents=True, exist_ok=True)
+            for path in self.pages.glob(f"*/{PARTIAL}*"):  # of a process that was killed
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def stage(self, source: Path) -> Iterator[Staged]:
@@ -107,7 +109,7 @@ class Files:
         self.originals.keep(staged.path, staged.sha256)
 
     def tidy(self, unwanted: Callable[[str], AbstractContextManager[bool]]) -> None:
-        """Remove what a killed process left: half-written files, originals that nothing refers to, their images.
+        """Remove what a killed process left: originals that nothing refers to, their images.
 
         ``unwanted``: whether nothing refers to an original, which stays so within the context.
         """
@@ -115,8 +117,6 @@ class Files:
             with unwanted(sha256) as yes:
                 if yes:
                     self.remove(sha256)
-        for path in self.pages.glob(f"*/{PARTIAL}*"):
-            path.unlink(missing_ok=True)
 
     def remove(self, sha256: str) -> None:
         """Delete an original and its page images."""

@@ -89,7 +89,8 @@ class Intake:
     ) -> Registered:
         """Store and register a file; one that can't be stored is registered as failed, so that it is not forgotten.
 
-        ``origin``: of a file that only passes through this path; else the path's own.
+        ``origin``: of a file that only passes through this path; else the path's own. Raises `CollectionNotFound`
+        where the collection was removed meanwhile.
         """
         filename, source = origin or Origin(name(path), readable(path.absolute()))
         try:
@@ -112,8 +113,9 @@ class Intake:
                     hint="Check its rights.",
                 )
             problem = Problem(error.code, str(error))
-            entry = self._catalog.register(collection, job, filename=filename, source=source, sha256=None, size=0)
-            self._catalog.failed(entry.document_id, entry.version, problem)
+            entry = self._catalog.register(
+                collection, job, filename=filename, source=source, sha256=None, size=0, problem=problem
+            )
             self._emit(Event("failed", entry.document_id, filename, entry.version, problem=problem))
             return entry
         if not entry.duplicate:
@@ -145,18 +147,15 @@ class Intake:
             problem=problem,
         )
 
-    def again(self, document: Document, collection: Collection, job: str, password: str | None) -> Registered:
-        """Register a document's next version, from its stored original."""
+    def again(self, document: Document, job: str, password: str | None) -> Registered:
+        """Register a document's next version, from its stored original. Raises `DocumentNotFound`."""
         old = self._catalog.version(document.id, document.version)
-        entry = self._catalog.register(
-            collection,
+        entry = self._catalog.register_again(
+            document.id,
             job,
-            filename=document.filename,
-            source=document.source,
             sha256=document.sha256,
             size=old.bytes if old else 0,
             password=password or (old.password if old else None),
-            again=True,
         )
         self._emit(Event("queued", entry.document_id, document.filename, entry.version))
         self._read(entry.document_id, entry.version)

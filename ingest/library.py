@@ -129,12 +129,14 @@ class Library:
         """Delete a collection with its documents, vectors and files."""
         collection = self.catalog.collection(name)
         with self.work.at_rest():
-            for document in self.catalog.documents(collection):
-                self.catalog.delete(document.id)
-            self.channels.erase_collection(collection.id)  # first: one that can't be opened must not be in the way
-            self._sweep()
-            self.channels.erase_collection(collection.id)
-            self.catalog.remove_collection(collection.id)
+            removed = False
+            while not removed:  # another process, or a thread, may hand in documents until it is
+                for document in self.catalog.documents(collection):
+                    self.catalog.delete(document.id)
+                self.channels.erase_collection(collection.id)  # first: one that can't be opened must not be in the way
+                self._sweep()
+                self.channels.erase_collection(collection.id)
+                removed = self.catalog.remove_collection(collection.id)
 
     def rebuild(self, collection: str | None = None) -> None:
         """Make a collection's indexes anew from the words in the catalog, with the encoders of today.
@@ -280,17 +282,17 @@ class Library:
         path: Path,
         origin: Origin,
         *,
-        collection: str | None = None,
+        collection: Collection,
         password: str | None = None,
         metadata: Metadata | None = None,
     ) -> tuple[str, Registered]:
         """As `ingest` of one file that came from elsewhere, without waiting: the job and what was registered.
 
-        The file may be removed when this returns. Raises `CollectionNotFound`, and the back end's error.
+        The file may be removed when this returns. Raises `CollectionNotFound` where the collection is no more, and the
+        back end's error.
         """
-        target = self.collection(collection)
-        job = self.catalog.create_job("ingest", target.id)
-        return job, self._intake.take(path, target, job, password=password, metadata=metadata, origin=origin)
+        job = self.catalog.create_job("ingest", collection.id)
+        return job, self._intake.take(path, collection, job, password=password, metadata=metadata, origin=origin)
 
     def _wait(self, jobs: Jobs, registered: Sequence[tuple[Origin, Registered]], channels: bool) -> tuple[Outcome, ...]:
         """Until each of the versions is read (also one that an earlier job had left), or `stop` was called."""
@@ -314,7 +316,7 @@ class Library:
         job = self.catalog.create_job("reingest", target.id)
         jobs = self.work.started()
         registered = [
-            (Origin(document.filename, document.source), self._intake.again(document, target, job, password))
+            (Origin(document.filename, document.source), self._intake.again(document, job, password))
             for document in documents
         ]
         return Report(job, self._wait(jobs, registered, wait))
@@ -324,7 +326,7 @@ class Library:
         target = self.collection(document.collection)
         self._stored(document)
         job = self.catalog.create_job("reingest", target.id)
-        return job, self._intake.again(document, target, job, password)
+        return job, self._intake.again(document, job, password)
 
     def _stored(self, document: Document) -> Document:
         if not document.sha256 or not self.files.originals.has(document.sha256):
@@ -388,7 +390,10 @@ class Library:
                         with self._unwanted(sha256) as yes:
                             if yes:
                                 self.files.remove(sha256)
-                self._waiting[document, version] = closed
+                if closed:
+                    self._waiting[document, version] = closed
+                else:
+                    self._waiting.pop((document, version), None)
             except FolioscopeError as error:
                 log.warning("%s could not be removed wholly: %s", document, error)
         try:

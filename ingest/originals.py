@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from folioscope.errors import ConfigError
+from folioscope.errors import ConfigError, Unreadable
 from ingest.folder import storage_errors
 
 PARTIAL = ".part-"
@@ -45,17 +45,20 @@ class Originals(Protocol):
         ...
 
     def hashes(self) -> Iterator[str]:
-        """Of all that is stored; half-written files of killed processes are removed on the way."""
+        """Of all that is stored."""
         ...
 
 
 class Folder:
-    """Originals in a folder of this machine."""
+    """Originals in a folder of this machine. Half-written files of killed processes are removed when it is opened."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            for path in folder.glob(f"{PARTIAL}*"):
+                if self._is_left(path):
+                    path.unlink(missing_ok=True)
 
     def path(self, sha256: str) -> Path:
         """Where it lies, or would."""
@@ -70,8 +73,11 @@ class Folder:
 
     @contextmanager
     def open(self, sha256: str) -> Iterator[Path]:
-        """See `Originals`; whoever reads finds out whether it is there."""
-        yield self.path(sha256)
+        """See `Originals`; its bytes are as they were written, or the disk is broken."""
+        path = self.path(sha256)
+        if not path.is_file():
+            raise Unreadable(f"The original {sha256} is not stored any more.", hint="Ingest the file again.")
+        yield path
 
     def has(self, sha256: str) -> bool:
         """See `Originals`."""
@@ -84,13 +90,12 @@ class Folder:
 
     def hashes(self) -> Iterator[str]:
         """See `Originals`."""
-        for path in self.folder.glob(f"{PARTIAL}*"):
-            if self._is_left(path):
-                path.unlink(missing_ok=True)
         yield from [path.name for path in self.folder.glob("??/*")]
 
     def _is_left(self, path: Path) -> bool:  # noqa: ARG002
-        """Whether nobody goes on writing a half-written file: the data folder has one process."""
+        """Whether nobody goes on writing a half-written file: the data folder has one process, which has just opened
+        it.
+        """
         return True
 
 

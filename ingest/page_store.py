@@ -22,9 +22,9 @@ class CollectionPages:
     def _fresh(self) -> None:
         state = self._catalog.database.state()
         if self._seen != state:
-            self._seen = state
             self._refs = {}
             self._coverage = None
+            self._seen = state  # last: who finds it so in another thread must not find what was known before
 
     def current(self, document_ids: Iterable[str]) -> Mapping[str, DocumentRef]:
         """See `folioscope.ports.PageStore`."""
@@ -47,6 +47,7 @@ class CollectionPages:
     def coverage(self) -> Mapping[str, Coverage]:
         """See `folioscope.ports.PageStore`."""
         self._fresh()
-        if self._coverage is None:
-            self._coverage = self._catalog.fills.coverage(self._id)
-        return self._coverage
+        coverage = self._coverage
+        if coverage is None:
+            coverage = self._coverage = self._catalog.fills.coverage(self._id)
+        return coverage

@@ -128,6 +128,10 @@ class Pipeline:
                 self.fail(row, Problem(error.code, str(error)))
             except (Overtaken, CollectionNotFound):
                 pass
+            except OSError:
+                now = self._workplace.catalog.version(document_id, version)
+                if now is not None and now.outstanding:
+                    raise  # else it was deleted, and its original went under our hands
         finally:
             with self._quiet:
                 self._reading -= 1

@@ -114,15 +114,19 @@ class Recipes:
     def remove(self, collection_id: str, keys: Sequence[str]) -> None:
         """Forget channels and how far they were."""
         with self._database.write() as db:
+            lock(db, collection_id)
             _forget(db, collection_id, keys)
 
 
-def lock(db: sa.Connection, collection_id: str) -> None:
-    """Within a transaction: a document becoming ready and a change of the channels wait for each other.
+def lock(db: sa.Connection, collection_id: str) -> bool:
+    """Within a transaction: documents that come or become ready, changes of the channels and the collection's removal
+    wait for each other; whether it is there.
 
-    Else a document could miss a channel that joins at that moment. SQLite has one writer at a time anyway.
+    Else a document could miss a channel that joins at that moment, or come into a collection that is no more. SQLite
+    has one writer at a time anyway.
     """
-    db.execute(sa.select(t.collections.c.id).where(t.collections.c.id == collection_id).with_for_update())
+    found = db.execute(sa.select(t.collections.c.id).where(t.collections.c.id == collection_id).with_for_update())
+    return found.first() is not None
 
 
 def _being_read(db: sa.Connection, collection_id: str) -> int:

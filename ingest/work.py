@@ -42,7 +42,7 @@ class Work:
         self.readers = readers
         self._tidy = tidy
         self._jobs: Jobs | None = None
-        self._starting = threading.Lock()  # jobs are started and stopped by one thread at a time
+        self._starting = threading.RLock()  # jobs are started and stopped by one thread at a time
         self._retry_pause = RETRY_SECONDS
         self._retry_due = time.monotonic() + RETRY_SECONDS
 
@@ -107,13 +107,14 @@ class Work:
     @contextmanager
     def at_rest(self) -> Iterator[None]:
         """No job reads or writes meanwhile: none says that pages are in an index that was just erased."""
-        working = self._jobs is not None
-        self.leave_off()
-        try:
-            yield
-        finally:
-            if working:
-                self.started()
+        with self._starting:  # who hands something in meanwhile waits
+            working = self._jobs is not None
+            self._leave_off()
+            try:
+                yield
+            finally:
+                if working:
+                    self.started()
 
     def leave_off(self) -> None:
         """Stop after the current pages; what is outstanding stays so."""

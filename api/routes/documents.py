@@ -38,6 +38,7 @@ from api.schemas.documents import (
 )
 from api.security import Access, Reader, Writer
 from folioscope.errors import CollectionNotFound, DocumentNotFound, Forbidden, QueryError, TooLarge
+from ingest.catalog import Collection
 from ingest.database import new_id
 from ingest.folder import storage_errors
 from ingest.intake import Origin
@@ -102,14 +103,16 @@ def _asked(file: BinaryIO, filename: str, fields: dict[str, str]) -> str:
     return json.dumps([digest.hexdigest(), filename, fields], sort_keys=True)
 
 
-def _target(access: Access, name: str | None) -> str:
-    """The collection's name; the setting's is made where it is missing and the key is not limited to others."""
+def _target(access: Access, name: str | None) -> Collection:
+    """The collection, by whatever name it goes once the file has come; the setting's is made where it is missing and
+    the key is not limited to others.
+    """
     try:
-        return access.collection(name).name
+        return access.collection(name)
     except CollectionNotFound:
         if name is not None or access.grants is not None:
             raise
-        return access.library.create_collection().name
+        return access.library.create_collection()
 
 
 @contextlib.asynccontextmanager
@@ -152,7 +155,7 @@ async def _named(request: Request) -> Fetched:
         raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
 
 
-def _fetch(access: Access, collection: str, asked: Fetched) -> Made:
+def _fetch(access: Access, collection: Collection, asked: Fetched) -> Made:
     """Raises `Forbidden` where the settings don't allow it, `Unfetchable`, `TooLarge`."""
     settings = access.library.settings
     if not settings.fetch_urls:
@@ -166,7 +169,7 @@ def _fetch(access: Access, collection: str, asked: Fetched) -> Made:
 
 def _take(
     access: Access,
-    collection: str,
+    collection: Collection,
     file: BinaryIO,
     origin: Origin,
     password: str | None,

@@ -132,6 +132,16 @@ def test_keeping_again_and_removing_again_is_the_same_as_once(bucket: Bucket) ->
         pass
 
 
+def test_what_is_deleted_or_written_meanwhile_disturbs_nobody(bucket: Bucket) -> None:
+    partial = bucket.folder / ".part-x"
+    partial.write_bytes(b"half of a download")
+    (bucket.folder / ("0" * 64)).symlink_to("gone")  # listed, and gone when it is looked at
+    sha256 = keep(bucket, b"some bytes")
+    assert sha256 in set(bucket.hashes())
+    assert partial.name not in set(bucket.hashes())
+    assert partial.exists()
+
+
 def test_other_bytes_than_were_stored_are_not_handed_out(bucket: Bucket, server: str, url: str) -> None:
     sha256 = keep(bucket, b"original" * 200)
     put(server, url, sha256, b"tampered" * 200)

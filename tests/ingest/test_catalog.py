@@ -1,6 +1,9 @@
 """The catalog's promises, on SQLite and on Postgres."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -70,6 +73,54 @@ def test_the_same_bytes_are_a_duplicate_and_other_bytes_of_the_same_source_a_ver
     assert changed == Registered(first.document_id, 2, duplicate=False)
     elsewhere = catalog.create_collection("other", {"lexical": "lexical"})
     assert not register(catalog, elsewhere, "/a/report.pdf", "aa").duplicate
+
+
+def test_files_that_cannot_be_read_are_no_duplicates_and_nothing_is_outstanding(
+    catalog: Catalog, reports: Collection
+) -> None:
+    job = catalog.create_job("ingest", reports.id)
+    unread = {"sha256": None, "size": 0, "problem": Problem("document_unreadable", "Its rights.")}
+    entries = [catalog.register(reports, job, filename=name, source=name, **unread) for name in ("a.pdf", "b.pdf")]
+    assert not any(entry.duplicate for entry in entries)
+    assert catalog.outstanding_versions() == []
+    assert {document.problem.code for document in catalog.documents(reports)} == {"document_unreadable"}
+
+
+def test_what_was_deleted_meanwhile_is_not_read_again(catalog: Catalog, reports: Collection) -> None:
+    entry = register(catalog, reports, "/a/report.pdf", "aa")
+    job = catalog.create_job("reingest", reports.id)
+    again = {"sha256": "aa", "size": 9}
+    assert catalog.register_again(entry.document_id, job, **again) == Registered(entry.document_id, 2, duplicate=False)
+    catalog.delete(entry.document_id)
+    for _ in range(2):
+        with pytest.raises(DocumentNotFound):
+            catalog.register_again(entry.document_id, job, **again)
+        catalog.purge(entry.document_id)
+    assert catalog.documents(reports) == []
+    assert catalog.outstanding_versions() == []
+
+
+def test_what_is_handed_in_while_its_collection_is_removed_comes_before_or_not_at_all(
+    catalog: Catalog, reports: Collection
+) -> None:
+    entry = register(catalog, reports, "/a/report.pdf", "aa")
+    assert not catalog.remove_collection(reports.id)
+    assert catalog.outstanding_versions() == [(entry.document_id, 1)]
+    catalog.delete(entry.document_id)
+    assert catalog.remove_collection(reports.id)
+    with pytest.raises(CollectionNotFound):
+        register(catalog, reports, "/b/late.pdf", "bb")
+    assert catalog.outstanding_versions() == []
+    assert catalog.originals() == set()
+
+
+def test_versions_of_one_source_that_come_at_once_come_one_after_the_other(
+    catalog: Catalog, reports: Collection
+) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        entries = list(threads.map(lambda n: register(catalog, reports, "/a/report.pdf", f"{n:02x}"), range(24)))
+    assert len({entry.document_id for entry in entries}) == 1
+    assert sorted(entry.version for entry in entries) == list(range(1, 25))
 
 
 def test_a_version_is_searched_from_the_switch_on(catalog: Catalog, reports: Collection) -> None:
@@ -179,7 +230,10 @@ def test_jobs_tell_how_far_they_are(catalog: Catalog, reports: Collection) -> No
     (job,) = catalog.jobs()
     assert (job.state, job.outstanding, job.ready) == ("done", 0, 1)
     assert catalog.cancel_job(job.id) == []
-    assert catalog.jobs()[0].state == "cancelled"
+    assert catalog.jobs()[0].state == "done"  # there was nothing to give up any more
+    catalog.failed(entry.document_id, 1, Problem("document_corrupt", "said by a process that was taken for dead"))
+    assert catalog.jobs()[0].ready == 1
+    assert catalog.pages_done(entry.document_id, 1) == 1
 
 
 def test_what_is_written_survives_closing(database_url: str) -> None:
@@ -193,6 +247,24 @@ def test_what_is_written_survives_closing(database_url: str) -> None:
     assert document.metadata == {"year": 2024, "draft": False}
     assert second.pages(entry.document_id, 1)[0].words.text() == "kept\nwords"
     second.database.close()
+
+
+def test_who_reads_does_not_wait_for_those_who_wait_to_write(tmp_path) -> None:
+    catalog = Catalog(Database(f"sqlite:///{tmp_path / 'catalog.sqlite'}"))
+    reports = catalog.create_collection("reports", {"lexical": "lexical"})
+    other = sqlite3.connect(tmp_path / "catalog.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(30) as threads:
+        jobs = [threads.submit(catalog.create_job, "ingest", reports.id) for _ in range(30)]
+        until = time.monotonic() + 20
+        while catalog.database._engine.pool.checkedout() < 30:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert catalog.collections() == [reports]
+        other.execute("ROLLBACK")
+        assert len({job.result() for job in jobs}) == 30
+    other.close()
+    catalog.database.close()
 
 
 def test_a_database_that_is_none(tmp_path) -> None:

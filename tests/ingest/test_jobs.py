@@ -25,7 +25,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
 def test_a_single_document_and_another_collection_do_not_wait_for_a_folder(library: Library, make_pdf: MakePdf) -> None:
     many = [make_pdf(f"folder/{n}.pdf", [f"{n} page {p}" for p in range(20)]) for n in range(30)]
     (single, other) = (make_pdf(f"{name}.pdf", [f"The only page of {name}."]) for name in ("single", "other"))
-    library.create_collection("quiet")
+    quiet = library.create_collection("quiet")
     ready: list[str] = []
     begun = threading.Event()
 
@@ -38,8 +38,8 @@ def test_a_single_document_and_another_collection_do_not_wait_for_a_folder(libra
     thread = threading.Thread(target=library.ingest, args=(many,))
     thread.start()
     assert begun.wait(60)
-    library.submit(single, Origin("single.pdf", "upload:1"))
-    library.submit(other, Origin("other.pdf", "upload:2"), collection="quiet")
+    library.submit(single, Origin("single.pdf", "upload:1"), collection=library.collection())
+    library.submit(other, Origin("other.pdf", "upload:2"), collection=quiet)
     before = len(ready)
     thread.join(120)
     library.run_outstanding()

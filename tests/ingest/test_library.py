@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -364,16 +366,57 @@ def test_a_name_that_is_no_utf8_and_a_file_that_cannot_be_read(
     assert report.failed[0].problem.code == "document_unreadable"
 
 
-def test_what_a_killed_process_left_is_tidied_and_others_cannot_look_in(library: Library, make_pdf: MakePdf) -> None:
-    stray = library.files.originals.folder / "ab" / ("ab" * 32)
-    stray.parent.mkdir(parents=True)
-    stray.write_bytes(b"nobody refers to me")
-    (library.files.originals.folder / ".part-x").write_bytes(b"half")
-    library.ingest([make_pdf("a.pdf", ["One."])])
-    kept = [path.name for path in library.files.originals.folder.rglob("*") if path.is_file()]
-    assert kept == [library.documents()[0].sha256]
-    assert library.folder.path.stat().st_mode & 0o077 == 0
-    assert (library.folder / "catalog.sqlite").stat().st_mode & 0o077 == 0
+def test_what_a_killed_process_left_is_tidied_and_others_cannot_look_in(tmp_path: Path, make_pdf: MakePdf) -> None:
+    with Library(settings=settings(tmp_path / "data")):
+        originals = tmp_path / "data" / "originals"
+        (originals / "ab").mkdir()
+        (originals / "ab" / ("ab" * 32)).write_bytes(b"nobody refers to me")
+        (originals / ".part-x").write_bytes(b"half")
+    with Library(settings=settings(tmp_path / "data")) as library:
+        library.ingest([make_pdf("a.pdf", ["One."])])
+        kept = [path.name for path in originals.rglob("*") if path.is_file()]
+        assert kept == [library.documents()[0].sha256]
+        assert library.folder.path.stat().st_mode & 0o077 == 0
+        assert (library.folder / "catalog.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_jobs_that_start_again_leave_files_alone_that_are_being_written(library: Library, make_pdf: MakePdf) -> None:
+    library.create_collection("other")
+    library.start()
+    with library.files.stage(make_pdf("a.pdf", ["One."])) as staged:
+        library.remove_collection("other")  # jobs leave off and start again
+        library.files.keep(staged)
+    assert library.files.originals.has(staged.sha256)
+
+
+def test_an_original_that_is_gone_fails_its_document_alone(library: Library, make_pdf: MakePdf) -> None:
+    target = library.create_collection()
+    job = library.catalog.create_job("ingest", target.id)
+    library.catalog.register(target, job, filename="gone.pdf", source="gone", sha256="ab" * 32, size=1)
+    assert library.ingest([make_pdf("a.pdf", ["One."])]).outcomes[0].status == "ready"
+    library.run_outstanding()
+    gone = library.document("gone.pdf")
+    assert (gone.status, gone.problem and gone.problem.code) == ("failed", "document_unreadable")
+
+
+def test_nothing_works_while_indexes_are_erased(library: Library) -> None:
+    library.start()
+    entered, left = threading.Event(), threading.Event()
+
+    def start() -> None:
+        entered.set()
+        library.start()
+        assert left.is_set()
+
+    with ThreadPoolExecutor(1) as threads:
+        with library.work.at_rest():
+            started = threads.submit(start)
+            entered.wait(30)
+            time.sleep(0.1)  # it may start meanwhile, and must not
+            assert library.work.running is None
+            left.set()
+        started.result(60)
+    assert library.work.running is not None
 
 
 def test_a_broken_jobs_database_is_said_and_does_not_poison_the_process(tmp_path: Path, make_pdf: MakePdf) -> None:

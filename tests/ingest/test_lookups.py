@@ -29,10 +29,10 @@ def collection(catalog: Catalog) -> Collection:
 
     ready = register("Ready 100%.pdf", metadata={"year": 2024, "final": True})
     catalog.ready(ready.document_id, 1)
-    catalog.failed(ready.document_id, register("Ready 100%.pdf", again=True).version, Problem("document_corrupt", "!"))
-    register("queued.pdf", again=True, metadata={"year": 2024, "final": 1})
-    register("queued too.pdf", again=True)
-    failed = register("failed.pdf", again=True)
+    catalog.failed(ready.document_id, register("Ready 100%.pdf").version, Problem("document_corrupt", "!"))
+    register("queued.pdf", metadata={"year": 2024, "final": 1})
+    register("queued too.pdf")
+    failed = register("failed.pdf")
     catalog.failed(failed.document_id, 1, Problem("document_empty", "!"))
     return made
 
