@@ -562,7 +562,6 @@ class Catalog:
     def jobs(self) -> list[Job]:
         """All, newest first."""
         j, v, c = t.jobs.c, t.versions.c, t.collections.c
-        filling = {key[:2] for key in self.fills.outstanding()}
         with self.database.read() as db:
             jobs = db.execute(
                 sa.select(t.jobs, c.name).join(t.collections, c.id == j.collection_id).order_by(j.created.desc(), j.id)
@@ -570,6 +569,7 @@ class Catalog:
             states: dict[str, list[Any]] = {}
             for row in db.execute(sa.select(v.job_id, v.document_id, v.version, v.status)):
                 states.setdefault(row.job_id, []).append(row)
+        filling = {key[:2] for key in self.fills.outstanding()}  # last: what became ready meanwhile is in it
         return [_job(row, states.get(row.id, ()), filling) for row in jobs]
 
     def retry_job(self, job: str) -> list[tuple[str, int]]:

@@ -137,13 +137,13 @@ def job(catalog: Catalog, job_id: str) -> JobState:
         found = db.execute(sa.select(t.jobs).where(t.jobs.c.id == job_id)).first()
         if found is None:
             raise NotFoundError(f"There is no job {job_id!r}.", hint="`folioscope jobs ls` lists them.")
+        (state,) = _states(db, [found])  # first: a job that is done must not show documents that were being read
         rows = db.execute(
             sa.select(t.versions, d.filename)
             .join(t.documents, d.id == v.document_id)
             .where(v.job_id == job_id, ~d.deleted)
             .order_by(v.created, v.document_id)
         ).all()
-        (state,) = _states(db, [found])
     listed = tuple(
         JobDocument(
             row.document_id,

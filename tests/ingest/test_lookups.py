@@ -6,6 +6,7 @@ import pytest
 
 from folioscope.domain import Problem
 from folioscope.errors import CollectionExists
+from ingest import lookups
 from ingest.catalog import Catalog, Collection
 from ingest.database import Database
 from ingest.lookups import documents, rename
@@ -69,3 +70,20 @@ def test_two_collections_never_have_one_name(catalog, collection) -> None:
         rename(catalog, collection, "taken")
     rename(catalog, collection, "archive")
     assert catalog.collection("archive").id == collection.id
+
+
+def test_a_job_that_is_done_shows_no_document_that_is_not(catalog, monkeypatch) -> None:
+    made = catalog.create_collection("one", {"lexical": "lexical"})
+    job = catalog.create_job("ingest", made.id)
+    entry = catalog.register(made, job, filename="a.pdf", source="a.pdf", sha256=None, size=0)
+    states = lookups._states
+
+    def meanwhile(db, rows):
+        catalog.failed(entry.document_id, 1, Problem("document_empty", "!"))
+        return states(db, rows)
+
+    monkeypatch.setattr(lookups, "_states", meanwhile)
+    found = lookups.job(catalog, job)
+    assert found.counts == {"failed": 1}
+    assert [each.problem for each in found.documents] == [Problem("document_empty", "!")]
+    assert [each.state for each in catalog.jobs()] == ["done"]
