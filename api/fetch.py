@@ -84,9 +84,7 @@ def fetch(
     """
     ends, at = time.monotonic() + seconds, checked(url)
     for _ in range(MOST_REDIRECTS + 1):
-        with _asked(
-            "GET", at, {"accept": "application/pdf, image/*", "accept-encoding": "identity"}, b"", ends, network
-        ) as reply:
+        with _asked("GET", at, ACCEPTED, b"", ends, network) as reply:
             if reply.status in REDIRECTS:
                 at = _next(at, _header(reply, b"location"))
                 continue
