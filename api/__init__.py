@@ -1,1 +1,1 @@
-"""Every face of Folioscope: command line, HTTP, MCP; composition happens here."""
+"""Every face of Folioscope: command line, HTTP, MCP, web page; composition happens here."""

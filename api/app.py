@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection
 
 from fastapi import FastAPI
 
-from api import problems
+from api import problems, web
 from api.guard import Guard
 from api.metrics import Metrics
 from api.openapi import describe_errors
@@ -22,10 +22,10 @@ from api.routes import (
     feedback,
     jobs,
     keys,
-    links,
     mcp,
     pages,
     questions,
+    quotes,
     reference,
     status,
     system,
@@ -44,19 +44,20 @@ ROUTERS = (
     documents.router,
     pages.router,
     jobs.router,
+    quotes.router,
     questions.router,
     conversations.router,
     feedback.router,
     extract.router,
     completions.router,
     mcp.router,
-    links.router,
     reference.router,
     channels.router,
     keys.router,
     status.router,
     webhooks.router,
     system.router,
+    web.router,
 )
 
 
@@ -97,6 +98,7 @@ def create_app(
     # FastAPI's own /docs fetches script from elsewhere.
     app = FastAPI(title="Folioscope", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
+    web.site()  # read now, so that no request waits for files
     app.state.crowd = Crowd(library.settings.server_requests)
     app.state.metrics = metrics
     for router in ROUTERS:

@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
+from api import problems
+
 PROBLEM = "#/components/schemas/Problem"
 OPENAI_ERROR = "#/components/schemas/OpenAIError"
-OPENAI_ROUTES = "/v1/chat/"
 
 
 class Wrong(BaseModel):
@@ -59,7 +60,7 @@ def describe_errors(app: FastAPI) -> None:
                 schemas[model.__name__] = _schema(model)
             for path, operations in found["paths"].items():
                 for operation in operations.values():
-                    _add(operation["responses"], openai=path.startswith(OPENAI_ROUTES))
+                    _add(operation["responses"], openai=path.startswith(problems.OPENAI))
             # FastAPI's own idea of an invalid request; ours are problems.
             schemas.pop("HTTPValidationError", None)
             schemas.pop("ValidationError", None)

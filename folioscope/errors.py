@@ -191,6 +191,12 @@ class QueryError(FolioscopeError):
     code = "query_invalid"
 
 
+class EvaluationError(FolioscopeError):
+    """A dataset or a run that can't be measured with, or runs that can't be compared."""
+
+    code = "evaluation_invalid"
+
+
 class AccessError(FolioscopeError):
     """Who asks over HTTP may not have what is asked for."""
 

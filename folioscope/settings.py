@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, PositiveFloat, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -99,6 +99,10 @@ class Settings(BaseSettings):
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="key of the Qdrant server")
 
     fusion: Literal["normalized", "rrf"] = Field("normalized", description="how the channels' rankings become one")
+    channel_weights: Annotated[dict[ChannelName, PositiveFloat], NoDecode] = Field(
+        {}, description="how much a channel counts, such as lexical=1,semantic=0.7; 1 for one that is not named"
+    )
+    candidates: int = Field(200, ge=1, le=10_000, description="pages asked of each channel before they become one list")
 
     model: str = Field("auto", description="the answering model; auto: the first of auto_models that is configured")
     auto_models: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -125,6 +129,9 @@ class Settings(BaseSettings):
     model_retries: int = Field(2, ge=0, le=10, description="more attempts when a model's server is busy or fails")
     cache_answers: bool = Field(
         False, description="keep a vision-language model's replies in the data folder, for the same question again"
+    )
+    extractive_threshold: float = Field(
+        0.15, ge=0, le=1, description="confidence under which the extractive model says that the pages don't answer"
     )
     page_words: bool = Field(True, description="give a vision-language model each page's words beside its image")
     top_k: int = Field(5, ge=1, le=100, description="pages returned by a search and read for an answer")
@@ -172,6 +179,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("channel_weights", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return {name.strip(): weight for name, _, weight in (part.partition("=") for part in value.split(",")) if name}
 
     @classmethod
     def settings_customise_sources(

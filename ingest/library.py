@@ -186,6 +186,8 @@ class Library:
             lambda: self.channels.searchable(found.id),
             CollectionPages(found.id, self.catalog),
             fusion=self.settings.fusion,
+            weights={str(name): weight for name, weight in self.settings.channel_weights.items()},
+            candidates=self.settings.candidates,
             notes=self.channels.problems(found),
             images=self,
         )

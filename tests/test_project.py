@@ -20,6 +20,17 @@ PACKAGES = {"api", "eval", "folioscope", "generation", "ingest", "retrieval"}
 
 # The public names of each package. To change them is to change what others rely on: say so in CHANGELOG.md.
 PUBLIC = {
+    "eval": [
+        "Comparison",
+        "Dataset",
+        "PageName",
+        "Question",
+        "Run",
+        "TrueRegion",
+        "compare",
+        "load",
+        "run",
+    ],
     "folioscope": ["__version__"],
     "generation": [
         "Cached",
@@ -102,7 +113,7 @@ def test_the_wheel_carries_every_module_and_every_file_of_ours_that_is_needed(wh
     wanted = [
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
-        for pattern in ("*.py", "*.onnx", "*.pdf", "*.json")
+        for pattern in ("*.py", "*.onnx", "*.pdf", "*.json", "*.html", "*.css", "*.js", "*.svg")
         for path in (ROOT / package).rglob(pattern)
         if "notebooks" not in path.parts
     ]
@@ -121,7 +132,7 @@ def test_the_wheel_works_from_another_directory(wheel: Path, tmp_path: Path) -> 
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from importlib.resources import files\n"
-        "import folioscope, ingest, retrieval, generation, api\n"
+        "import folioscope, ingest, retrieval, generation, eval, api\n"
         "print(folioscope.__file__, folioscope.__version__)\n"
         "print(sorted(path.name for path in (files('api') / 'samples').iterdir()))\n"
     )

@@ -16,6 +16,7 @@ def exit_code(error: Exception) -> int:
         errors.NotFoundError: NOT_FOUND,
         errors.ConfigError: USAGE,
         errors.QueryError: USAGE,
+        errors.EvaluationError: USAGE,
         errors.Unauthorized: NO_ACCESS,
         errors.Forbidden: NO_ACCESS,
         errors.TooManyRequests: UNAVAILABLE,

@@ -16,6 +16,7 @@ import typer
 from api.cli import (
     ask,
     channels,
+    evaluation,
     exits,
     images,
     installation,
@@ -31,7 +32,7 @@ from api.cli import (
 )
 
 SERVER = ("--url", "--api-key")
-HERE = ("config", "demo", "doctor", "label", "look", "models", "serve", "version", "worker")
+HERE = ("config", "demo", "doctor", "eval", "label", "look", "models", "serve", "version", "worker")
 """Commands that are about this machine."""
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ look.add_to(app)
 serving.add_to(app)
 keys.add_to(app)
 mcp.add_to(app)
+evaluation.add_to(app)
 
 
 def _print_version(asked: bool) -> None:

@@ -128,7 +128,7 @@ def open_model(
     if spec == "extractive":
         from generation.models.extractive import Extractive
 
-        return Extractive(analyzer, encoder)
+        return Extractive(analyzer, encoder, settings.extractive_threshold)
     model = open_vision_model(spec, settings, dry=dry)
     from generation.reader import Reader
 

@@ -76,13 +76,14 @@ class Scored:
 
 
 class Extractive:
-    """Implements `folioscope.ports.AnswerModel`."""
+    """Implements `folioscope.ports.AnswerModel`. ``threshold``: of the confidence, 0-1."""
 
     name = "extractive"
 
-    def __init__(self, analyzer: Analyzer, encoder: TextEncoder | None = None) -> None:
+    def __init__(self, analyzer: Analyzer, encoder: TextEncoder | None = None, threshold: float = THRESHOLD) -> None:
         self.analyzer = analyzer
         self.encoder = encoder
+        self.threshold = threshold
 
     async def draft(
         self,
@@ -107,7 +108,7 @@ class Extractive:
         if not ranked:
             return Draft((), confidence=0.0)
         sure = confidence(ranked[0])
-        if sure < THRESHOLD:
+        if sure < self.threshold:
             return Draft((), confidence=sure)
         chosen = [found for found in ranked[:MOST] if found.score >= NEAR_BEST * ranked[0].score]
         asked = set(self.analyzer.terms(question))

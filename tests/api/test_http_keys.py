@@ -17,6 +17,7 @@ import httpx2
 import pytest
 from typer.testing import CliRunner
 
+from api import web
 from api.app import ROUTERS
 from api.cli.main import app
 from api.keys import Keys
@@ -25,7 +26,7 @@ from folioscope.settings import load_settings
 from ingest import Library
 from tests.support.serving import finished, serving, upload
 
-PUBLIC = {"/docs", "/healthz", "/readyz", "/version", "/openapi.json"}
+PUBLIC = {"/docs", "/healthz", "/readyz", "/version", "/openapi.json"} | {route.path for route in web.router.routes}
 PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/collections"): {"json": {"name": "another"}},
@@ -40,6 +41,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/search/image"): {"files": {"image": b"%PDF-1.7"}, "data": {"search": '{"collection": "secret"}'}},
     ("POST", "/v1/webhooks"): {"json": {"url": "https://hooks.example/"}},
     ("POST", "/v1/keys"): {"json": {"name": "another"}},
+    ("GET", "/v1/documents/{document}/pages/{number}/quote"): {"params": {"text": "A heron"}},
     ("POST", "/v1/search"): {"json": {"query": "heron", "collection": "secret"}},
     ("POST", "/v1/chat/completions"): {
         "json": {"model": "docs/secret", "messages": [{"role": "user", "content": "heron?"}]}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import io
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -239,15 +241,35 @@ def over_stdio(*words: str, env: dict[str, str] | None = None) -> list[Any]:
     return asyncio.run(go())
 
 
-def test_over_stdio_it_opens_the_library_itself(tmp_path) -> None:
+def test_over_stdio_it_opens_the_library_itself_or_goes_through_who_has_it(tmp_path) -> None:
     env = {"FOLIOSCOPE_DATA_DIR": str(tmp_path), "FOLIOSCOPE_CHANNELS": "lexical", "FOLIOSCOPE_MODEL": "extractive"}
     with samples.folder() as documents:
         words = [*PROGRAM, "ingest", "--quiet", str(documents / REPORT)]
         subprocess.run(words, env={**os.environ, **env}, check=True, capture_output=True, timeout=120)
-    names, answer, nowhere = over_stdio(env=env)
-    assert names == TOOLS
-    assert answer.structured_content["status"] == "answered"
-    assert nowhere.content[0].text == "There is no collection 'nowhere'."
+    for through_server in (False, True):
+        with serve(env) if through_server else contextlib.nullcontext():
+            names, answer, nowhere = over_stdio(env=env)
+        assert names == TOOLS
+        assert answer.structured_content["status"] == "answered"
+        assert nowhere.content[0].text == "There is no collection 'nowhere'."
+
+
+@contextlib.contextmanager
+def serve(env: dict[str, str]) -> Iterator[None]:
+    """A server that has the data folder open."""
+    command = [*PROGRAM, "serve", "--port", "0"]
+    process = subprocess.Popen(command, env={**os.environ, **env}, stderr=subprocess.PIPE, text=True)
+    watchdog = threading.Timer(200, process.kill)
+    watchdog.start()
+    try:
+        assert process.stderr is not None
+        assert "answers at" in process.stderr.readline()
+        yield
+    finally:
+        watchdog.cancel()
+        process.terminate()
+        process.wait(60)
+        process.stderr.close()
 
 
 def test_over_stdio_it_goes_through_a_server(library, open_server) -> None:

@@ -15,8 +15,12 @@ import httpx2
 import uvicorn
 from blockbuster import blockbuster_ctx
 
+from api import samples
 from api.app import create_app
+from folioscope.settings import load_settings
 from ingest import Library
+
+REPORT = "skerrow-ferries-annual-report-2025.pdf"
 
 
 @contextmanager
@@ -68,3 +72,14 @@ def events(client: httpx2.Client, method: str, path: str, **request: Any) -> lis
             if fields:
                 found.append((fields["event"], json.loads(fields["data"]), fields.get("id")))
     return found
+
+
+def filled(folder: Path, names: list[str], **settings: Any) -> Iterator[httpx2.Client]:
+    """A server's client; these sample documents are in its library. A process has one library at a time."""
+    settings = {"data_dir": folder, "channels": "lexical", "model": "extractive", **settings}
+    opened = Library(settings=load_settings(settings))
+    with opened as library, serving(library) as client, samples.folder() as source:
+        for name in names:
+            answer = upload(client, source / name)
+            assert finished(client, answer.json()["job"])["ready"] == 1
+        yield client

@@ -1,0 +1,62 @@
+// The page is put together and begins.
+
+import { problemOf } from "./api.js";
+import { button, h, icon, put } from "./dom.js";
+import { home } from "./conversation.js";
+import { askForKey } from "./key.js";
+import { listen } from "./keys.js";
+import { load } from "./library.js";
+import { rail } from "./rail.js";
+import { results } from "./results.js";
+import { go, start } from "./router.js";
+import { room, titleOf, view } from "./state.js";
+import { talk } from "./talk.js";
+import { show as showTheme } from "./theme.js";
+import { takeFiles } from "./upload.js";
+import { viewer } from "./viewer.js";
+
+showTheme();
+
+const conversation = talk();
+const found = results((question) => {
+  go(home());
+  conversation.ask(question);
+});
+const evidence = viewer();
+const trouble = h("div", { class: "trouble", hidden: true });
+const shell = h(
+  "div",
+  { class: "shell" },
+  rail(),
+  h("main", { class: "pane middle" }, h("h1", { class: "hidden-text" }, "Folioscope"), trouble, conversation.element, found.element),
+  evidence.element,
+);
+document.getElementById("opening")?.remove();
+document.body.append(h("a", { class: "skip", href: "#question", on: { click: (/** @type {Event} */ event) => (event.preventDefault(), conversation.focus()) } }, "Skip to the question"), shell);
+
+view.watch((shown) => {
+  shell.classList.toggle("looking", shown !== null);
+  document.title = shown ? `${titleOf(shown.filename)}, page ${shown.page} · Folioscope` : "Folioscope";
+});
+room.watch((name) => {
+  conversation.element.hidden = name !== "talk";
+  found.element.hidden = name !== "results";
+});
+
+async function begin() {
+  trouble.hidden = true;
+  try {
+    await load();
+    start({ search: found.search, reopen: conversation.reopen });
+  } catch (error) {
+    const { code, message } = problemOf(error);
+    if (code === "unauthorized") return;
+    put(trouble, h("p", { class: "note bad", role: "alert" }, icon("alert"), h("span", { class: "fill" }, message), button("Try again", begin, { class: "lined" })));
+    trouble.hidden = false;
+  }
+}
+
+askForKey(begin);
+listen({ talk: conversation, results: found, viewer: evidence });
+takeFiles();
+begin();

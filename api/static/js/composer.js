@@ -1,0 +1,81 @@
+// The one input: Enter asks, Ctrl+Enter only searches, while an answer comes it can be stopped.
+
+import { button, h, icon, put } from "./dom.js";
+import { documents, isNarrow, more, scope } from "./state.js";
+import { scopeMenu } from "./scope.js";
+
+/**
+ * @param {(question: string) => void} ask
+ * @param {(query: string) => void} search
+ * @param {() => void} stop
+ */
+export function composer(ask, search, stop) {
+  const input = h("textarea", { rows: 1, placeholder: "Ask the documents", "aria-label": "Question or search", maxlength: 10000, enterkeyhint: "send", id: "question" });
+  const menu = scopeMenu();
+  const label = h("span", {});
+  const asking = button("Ask", () => give(ask), { class: "first", type: "submit" });
+  asking.append(h("kbd", { "aria-hidden": "true", class: "wide" }, "⏎"));
+  const searching = button("Search only", () => give(search), {});
+  searching.append(h("kbd", { "aria-hidden": "true", class: "wide" }, "Ctrl ⏎"));
+  const stopping = button("Stop", stop, { class: "lined", hidden: true }, icon("stop"));
+  const limited = h("button", { type: "button", class: "button", popovertarget: menu.id }, icon("book"), label);
+  const form = h(
+    "form",
+    { on: { submit: (/** @type {Event} */ event) => event.preventDefault() } },
+    input,
+    h("div", { class: "row" }, limited, h("span", { class: "fill" }), searching, asking, stopping),
+  );
+  const element = h("div", { class: "composer" }, form, menu);
+
+  /** @param {(words: string) => void} use */
+  function give(use) {
+    const words = input.value.trim();
+    if (!words) return input.focus();
+    input.value = "";
+    grow();
+    if (isNarrow()) input.blur(); // the keyboard would cover what comes
+    use(words);
+  }
+
+  function grow() {
+    input.style.height = "auto";
+    input.style.height = `${Math.min(input.scrollHeight, 168)}px`;
+  }
+
+  input.addEventListener("input", grow);
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    if (event.ctrlKey || event.metaKey) give(search);
+    else if (stopping.hidden) give(ask);
+  });
+  form.addEventListener("click", (event) => event.target === form && input.focus());
+
+  function tellScope() {
+    const chosen = scope.get().size;
+    const all = documents.get().length;
+    put(label, chosen ? (chosen === 1 ? "1 document" : `${chosen} documents`) : all === 1 && !more.get() ? "1 document" : `All ${all}${more.get() ? "+" : ""} documents`);
+    limited.hidden = !all;
+  }
+  scope.watch(tellScope);
+  documents.watch(tellScope);
+
+  return {
+    element,
+    focus: () => input.focus(),
+    /** @param {boolean} running */
+    busy(running) {
+      asking.hidden = searching.hidden = running;
+      stopping.hidden = !running;
+    },
+    /** @param {string} words */
+    invite(words) {
+      input.placeholder = words;
+    },
+    /** @param {string} words */
+    fill(words) {
+      input.value = words;
+      grow();
+    },
+  };
+}

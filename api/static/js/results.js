@@ -1,0 +1,122 @@
+// Pages that match, without an answer: what each was found by, where on it.
+
+import { ask, imageAddress, pageOf, problemOf, show } from "./api.js";
+import { announce, button, dress, h, icon, iconButton, put, s } from "./dom.js";
+import { frame, marker } from "./marks.js";
+import { home } from "./conversation.js";
+import { addressOf, go } from "./router.js";
+import { brand, showRail } from "./rail.js";
+import { collection, scope, titleOf, view } from "./state.js";
+import { openHit } from "./strip.js";
+import { count, duration } from "./turn.js";
+
+/** @typedef {import("./wire.js").Hit} Hit */
+/** @typedef {import("./wire.js").SearchOut} SearchOut */
+
+const MANY = 24;
+
+/** @param {(question: string) => void} askThis */
+export function results(askThis) {
+  const input = h("input", { type: "search", "aria-label": "Search", maxlength: 10000, enterkeyhint: "search" });
+  const facts = h("p", { class: "facts", role: "status" });
+  const list = h("ol", { class: "hits", "aria-label": "Pages that match" });
+  const notes = h("div", { class: "after" });
+  const form = h("form", { class: "search-bar", role: "search" }, h("div", { class: "narrow" }, brand()), h("div", { class: "field fill" }, icon("search"), input), button("Ask this", () => askThis(input.value.trim()), { class: "first" }), iconButton("menu", "Library", () => showRail(true), { class: "narrow" }), iconButton("close", "Close the search", () => go(home())));
+  const element = h("section", { class: "room results", "aria-label": "Search results", hidden: true }, form, h("div", { class: "scroll", tabindex: -1 }, facts, list, notes));
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const query = input.value.trim();
+    if (query) go(`/?search=${encodeURIComponent(query)}`);
+  });
+
+  /** @param {SearchOut} found */
+  function fill(found) {
+    const among = new Set(found.hits.map((hit) => hit.document.id)).size;
+    const took = found.timings.total ?? 0;
+    put(facts, found.hits.length ? h("span", {}, h("b", {}, count(found.hits.length, "page")), ` in ${count(among, "document")}, ${duration(took)}`) : "No page matches.");
+    put(list, found.hits.map((hit) => h("li", {}, card(hit, found.query))));
+    put(notes, found.notes.map((words) => h("p", { class: "note" }, icon("alert"), words)));
+    light();
+    announce(`${count(found.hits.length, "page")} found.`);
+  }
+
+  function light() {
+    const shown = view.get();
+    for (const link of list.querySelectorAll("a")) dress(link, { "aria-current": link.dataset.page === `${shown?.document} ${shown?.page}` });
+  }
+  view.watch(light);
+
+  return {
+    element,
+    focus: () => input.focus(),
+    /** @param {string} query */
+    async search(query) {
+      input.value = query;
+      put(facts, "Searching");
+      try {
+        const json = { query, top_k: MANY, ...(collection.get() && { collection: collection.get() }), ...(scope.get().size && { documents: [...scope.get()] }) };
+        /** @type {SearchOut} */
+        const found = await ask("/v1/search", { json });
+        if (input.value === query) fill(found);
+      } catch (error) {
+        put(list);
+        put(facts, h("span", { class: "note bad" }, problemOf(error).message));
+      }
+    },
+  };
+}
+
+/** @param {Hit} hit @param {string} query */
+function card(hit, query) {
+  const picture = h("img", { alt: "", decoding: "async" });
+  const over = s("svg", { class: "over", viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" });
+  over.append(...hit.regions.map((each, at) => (each.kind === "similarity" ? frame(each.box) : marker([each.box], at, false))));
+  const sheet = h("span", { class: "paper small", vars: { w: 1, h: 1.414 } }, picture, over);
+  pageOf(hit.document.id, hit.version, hit.page).then(({ width, height }) => {
+    dress(sheet, { vars: { w: width, h: height } });
+    const wide = Math.min(264, (280 * width) / height);
+    show(picture, imageAddress(hit.document.id, hit.version, hit.page, wide));
+  }, () => {});
+  const ranks = Object.entries(hit.scores).map(([channel, { rank }]) => h("span", {}, `${channel} `, h("b", {}, ordinal(rank))));
+  return h(
+    "a",
+    {
+      class: "hit",
+      href: addressOf({ document: hit.document.id, page: hit.page }),
+      "data-page": `${hit.document.id} ${hit.page}`,
+      on: {
+        click: (/** @type {MouseEvent} */ event) => {
+          if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+          event.preventDefault();
+          openHit(hit, "search", [], query);
+        },
+      },
+    },
+    h("span", { class: "well" }, sheet),
+    h("span", { class: "top" }, h("b", { class: "fill one-line" }, titleOf(hit.document.filename)), h("span", { class: "quiet small" }, `page ${hit.page}`)),
+    h("span", { class: "snippet" }, highlighted(hit.snippet, query)),
+    h("span", { class: "ranks" }, ranks),
+  );
+}
+
+/** @param {number} rank */
+function ordinal(rank) {
+  const ending = { one: "st", two: "nd", few: "rd", other: "th", zero: "th", many: "th" };
+  return `${rank}${ending[new Intl.PluralRules("en", { type: "ordinal" }).select(rank)]}`;
+}
+
+/**
+ * A snippet with the words of the query marked, inflected ones, too.
+ * @param {string} snippet
+ * @param {string} query
+ * @returns {(Node | string)[]}
+ */
+function highlighted(snippet, query) {
+  const wanted = query.toLowerCase().match(/[\p{L}\p{N}]{3,}/gu) ?? [];
+  return snippet.split(/([\p{L}\p{N}]+)/u).map((part) => {
+    const word = part.toLowerCase();
+    const alike = wanted.some((each) => word === each || (Math.min(word.length, each.length) > 3 && Math.abs(word.length - each.length) < 3 && (word.startsWith(each) || each.startsWith(word))));
+    return alike ? h("mark", {}, part) : part;
+  });
+}

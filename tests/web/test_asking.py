@@ -1,0 +1,118 @@
+"""Asking and searching without a model: pages, citations, what lights up, what is copied."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("playwright", reason="needs the package playwright")
+
+from playwright.sync_api import expect
+
+from tests.support.pages import DIVIDEND, QUOTE, ask, assert_marked, boxes_of, found, page_with
+
+
+def test_a_chip_opens_the_page_with_the_marker_over_the_quoted_words(site, open_page) -> None:
+    page = open_page(f"{site.base_url}")
+    turn = ask(page, DIVIDEND)
+    expect(turn.locator(".leaf")).to_have_count(found(site, DIVIDEND))
+    page.keyboard.press("Escape")
+    expect(page.locator(".evidence")).to_be_hidden()
+    turn.locator(".answer .cite").first.click()
+    expect(page.locator(".evidence h2")).to_have_text("Skerrow ferries annual report 2025")
+    expect(page.locator(".evidence small")).to_have_text("Page 2 of 6")
+    expect(page.locator(".said-bar .verdict")).to_have_text("Word for word")
+    _, number, words = page_with(site, QUOTE)
+    assert number == 2
+    assert_marked(page, boxes_of(words, QUOTE))
+    # In pixels, too: the words' ground has become yellow.
+    stroke = page.locator(".evidence .stroke.strong").first.bounding_box()
+    clip = {"x": stroke["x"] + 1, "y": stroke["y"] + 1, "width": 3, "height": 3}
+    red, green, blue = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB").getpixel((1, 1))
+    assert red > 200
+    assert green > 180
+    assert blue < 140
+
+
+def test_hovering_or_focusing_a_chip_lights_its_claim_and_its_row(site, open_page) -> None:
+    page = open_page(f"{site.base_url}")
+    turn = ask(page, DIVIDEND)
+    page.keyboard.press("Escape")
+    expect(turn.locator(".claim.lit")).to_have_count(0)
+    turn.locator(".answer .cite").first.hover()
+    expect(turn.locator(".claim.lit")).to_have_count(1)
+    expect(turn.locator('.quote[aria-current="true"]')).to_have_count(1)
+    page.mouse.move(0, 0)
+    expect(turn.locator(".claim.lit")).to_have_count(0)
+    turn.locator(".answer .cite").first.focus()
+    expect(turn.locator(".claim.lit")).to_have_count(1)
+
+
+def test_without_a_model_the_badge_says_so_and_how_to_set_one(site, open_page) -> None:
+    page = open_page(f"{site.base_url}")
+    badge = ask(page, DIVIDEND).locator(".badge")
+    expect(badge).to_contain_text("no model is set")
+    expect(badge.locator("code")).to_have_text("FOLIOSCOPE_MODEL=ollama:qwen3-vl:8b folioscope serve")
+
+
+def test_the_answer_is_copied_with_its_citations(site, open_page) -> None:
+    page = open_page(f"{site.base_url}", permissions=["clipboard-read", "clipboard-write"])
+    turn = ask(page, DIVIDEND)
+    turn.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.locator(".toast")).to_have_text("Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith(
+        "The board proposes a dividend of 0.35 euros a share, after two years in which we paid none. [1]\n"
+    )
+    assert f"[1] “{QUOTE}" in copied
+    assert "annual-report-2025.pdf, page 2, http://127.0.0.1" in copied
+
+
+def test_only_searching_shows_pages_with_what_they_were_found_by(site, open_page) -> None:
+    page = open_page(f"{site.base_url}")
+    page.fill("#question", "fuel burnt per crossing")
+    page.press("#question", "Control+Enter")
+    first = page.locator(".hit").first
+    expect(first).to_contain_text("page 5")
+    expect(first.locator(".ranks")).to_have_text("lexical 1st")
+    expect(first.locator("mark").first).to_be_visible()
+    assert page.url.endswith("/?search=fuel%20burnt%20per%20crossing")
+    first.click()
+    expect(page.locator(".evidence small")).to_have_text("Page 5 of 6")
+    page.go_back()
+    expect(page.locator(".evidence")).to_be_hidden()
+    expect(first).to_be_visible()
+
+
+def test_a_conversation_is_opened_again_by_its_address(site, open_page) -> None:
+    page = open_page(f"{site.base_url}")
+    ask(page, DIVIDEND)
+    ask(page, "How long must I hold the pairing button?")
+    page.keyboard.press("Escape")
+    kept = site.get("/v1/conversations").json()["data"][0]["id"]
+    assert page.url == f"{site.base_url}/c/{kept}"
+    page.reload()
+    turns = page.locator("article.turn")
+    expect(turns).to_have_count(2)
+    expect(turns.nth(1).locator(".answer")).to_contain_text("five seconds")
+    turns.nth(0).locator(".answer .cite").first.click()
+    assert_marked(page, boxes_of(page_with(site, QUOTE)[2], QUOTE))
+    page.get_by_role("button", name="New question").click()
+    expect(turns).to_have_count(0)
+    assert page.url == f"{site.base_url}/"
+
+
+def test_only_the_ticked_documents_are_asked(site, open_page) -> None:
+    page = open_page(f"{site.base_url}")
+    page.get_by_role("button", name="All 2 documents").click()
+    page.get_by_role("dialog", name="Documents to ask").get_by_label("Dunnock").check()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="1 document").wait_for()
+    page.fill("#question", "How long must I hold the pairing button? What of the dividend?")
+    page.press("#question", "Enter")
+    expect(page.locator("article.turn")).to_have_attribute("data-status", "answered")
+    captions = page.locator(".leaf .caption").all_inner_texts()
+    assert captions
+    assert all("Dunnock" in each for each in captions)
