@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 
 from folioscope.domain import Citation, Coverage, Document, Metadata, PageHit, PageKey, Words
 from folioscope.errors import (
-    ChannelUnavailable,
     ConfigError,
     DocumentError,
     DocumentNotFound,
@@ -37,15 +35,17 @@ from ingest import lookups
 from ingest.catalog import Catalog, Collection, Job, Registered
 from ingest.changes import ChannelChanges, named_entries
 from ingest.channels import Channels, ChannelStatus
-from ingest.database import Database, Hold, plain_url
+from ingest.database import Database, plain_url
 from ingest.discover import discover
 from ingest.files import Files, open_originals
 from ingest.folder import DataFolder
 from ingest.intake import Intake, Origin, Outcome, Report, name
+from ingest.membership import join
 from ingest.page_store import CollectionPages
 from ingest.pipeline import CANCELLED, Event, Pipeline
 from ingest.recipes import ChannelEntry
 from ingest.sandbox import Limits, Ocr, Sandbox
+from ingest.sweeper import Sweeper
 from ingest.work import Work
 from retrieval import Retriever
 
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 
 COLLECTION_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 PAGE_LONG_EDGE = 1400  # pixels; sharp on a laptop's screen, about 120 dpi on A4
-AWAY_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Event], None]
@@ -80,7 +79,7 @@ class Library:
     def _open(self) -> None:
         settings = self.settings
         self._database = Database(settings.database_url or f"sqlite:///{self.folder / 'catalog.sqlite'}")
-        self._membership = _join(self._database, settings)
+        self._membership = join(self._database, settings)
         self.catalog = Catalog(self._database)
         self.files = Files(
             self.folder.path,
@@ -96,6 +95,7 @@ class Library:
         self.channels = Channels(self.folder / "indexes", self.catalog, settings)
         self._changes = ChannelChanges(self.catalog, self.channels)
         self.pipeline = Pipeline(self)
+        self._sweeper = Sweeper(self.catalog, self.channels, self.files, self.pipeline)
         url = settings.database_url
         self.work = Work(
             self.pipeline,
@@ -103,11 +103,9 @@ class Library:
             self.channels,
             url=plain_url(url) if url else f"sqlite:///{self.folder / 'jobs.sqlite'}",
             readers=2 * self._workers if settings.run_jobs else 0,
-            tidy=self._tidy,
+            tidy=self._sweeper.tidy,
         )
         self._listeners: list[Listener] = []
-        self._waiting: dict[tuple[str, int | None], set[str]] = {}  # channels not open when it was removed from others
-        self._away: dict[str, float] = {}  # collections whose vectors can't be reached: when it is tried again
         self._intake = Intake(self.catalog, self.files, self.emit, self._read)
         self.channels.tidy()
         self._sweep()
@@ -378,45 +376,11 @@ class Library:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Remove what deleted documents and superseded versions left; also after a kill in its middle.
-
-        Vectors in an index that can't be opened wait until it can: nothing finds them. While a server of vectors is
-        away, what is left in it is not tried each time: who deletes or reads documents would wait for it.
-        """
-        for collection_id, document, version in self.catalog.stale():
-            if time.monotonic() < self._away.get(collection_id, 0.0):
-                continue
-            try:
-                opened = self.channels.of(collection_id)
-                closed = {entry.key for entry in self.catalog.collection_by_id(collection_id).channels} - opened.keys()
-                if closed and self._waiting.get((document, version)) == closed:
-                    continue
-                with self.pipeline.exclusive(document):
-                    for channel in opened.values():
-                        channel.delete(document, version)
-                        channel.flush()
-                    for sha256 in self.catalog.purge(document, version, forget=not closed):
-                        with self._unwanted(sha256) as yes:
-                            if yes:
-                                self.files.remove(sha256)
-                if closed:
-                    self._waiting[document, version] = closed
-                else:
-                    self._waiting.pop((document, version), None)
-            except FolioscopeError as error:
-                if isinstance(error, ChannelUnavailable):
-                    self._away[collection_id] = time.monotonic() + AWAY_SECONDS
-                log.warning("%s could not be removed wholly: %s", document, error)
+        self._sweeper.sweep()
         try:
             self._changes.switch()
         except FolioscopeError as error:
             log.warning("a channel that is complete could not take over: %s", error)
-
-    @contextmanager
-    def _unwanted(self, sha256: str) -> Iterator[bool]:
-        """Whether nothing refers to an original. Nobody stores or removes it meanwhile, on other hosts neither."""
-        with self._database.lock(sha256):
-            yield not self.catalog.refers(sha256)
 
     # --- pages ------------------------------------------------------------------------------------------------------
 
@@ -528,7 +492,7 @@ class Library:
         """
         if not self._membership.lasts:
             self._membership.release()
-            self._membership = _join(self._database, self.settings)
+            self._membership = join(self._database, self.settings)
         self.work.tend()
         self._sweep()
 
@@ -539,13 +503,6 @@ class Library:
 
     def _read(self, document_id: str, version: int) -> None:
         self.work.started().read(document_id, version)
-
-    def _tidy(self) -> None:
-        known = self.catalog.originals()
-        try:
-            self.files.tidy(lambda sha256: nullcontext(False) if sha256 in known else self._unwanted(sha256))
-        except StorageError as error:
-            log.warning("what nothing refers to could not be removed: %s", error)  # work goes on, or says so itself
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -567,27 +524,3 @@ class Library:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _join(database: Database, settings: Settings) -> Hold:
-    """Take part in a catalog, together with others or alone, as the settings say. Raises `StorageError`."""
-    wanted = {"FOLIOSCOPE_QDRANT_URL": settings.qdrant_url, "FOLIOSCOPE_FILES_URL": settings.files_url}
-    missing = " and ".join(name for name, value in wanted.items() if not value)
-    if not settings.run_jobs and (missing or not database.shared):
-        raise ConfigError(
-            "This process is to leave its jobs to others, and none could do them.",
-            hint=f"Set {missing if database.shared else 'FOLIOSCOPE_DATABASE_URL (Postgres)'}, or let it do them.",
-        )
-    hold = database.hold("catalog", alone=bool(missing))
-    if hold is None and missing:
-        raise StorageError(
-            "Another process has the catalog open, and this one would keep vectors or originals in its own data "
-            "folder, where the other can't reach them.",
-            hint=f"Set {missing} for both, or stop the other.",
-        )
-    if hold is None:
-        raise StorageError(
-            "A process that keeps vectors or originals in its own data folder has the catalog open.",
-            hint="Set FOLIOSCOPE_QDRANT_URL and FOLIOSCOPE_FILES_URL for it, too, or stop it.",
-        )
-    return hold
