@@ -11,6 +11,9 @@ const KEY = "folioscope.key";
 /** Set when the server refuses a request for want of a key. */
 export const keyWanted = signal(false);
 
+/** Whether the last request reached the server. */
+export const reachable = signal(true);
+
 /** @returns {string} empty where there is none */
 export const key = () => localStorage.getItem(KEY) ?? "";
 
@@ -62,8 +65,10 @@ export async function send(path, { method, json, body, signal: abort = null, hea
     response = await fetch(path, { method: verb, headers: all, body: content, signal: abort });
   } catch (error) {
     if (isAbort(error)) throw error;
+    reachable.set(false);
     throw problemOf(error);
   }
+  if (!reachable.get()) reachable.set(true);
   if (response.ok) return response;
   if (response.status === 401) keyWanted.set(true);
   const told = await response.json().catch(() => ({}));

@@ -1,15 +1,18 @@
 // The page is put together and begins.
 
 import { problemOf } from "./api.js";
+import { docs } from "./docs.js";
 import { button, h, icon, put } from "./dom.js";
 import { home } from "./conversation.js";
 import { askForKey } from "./key.js";
 import { listen } from "./keys.js";
 import { load } from "./library.js";
+import { watchServer } from "./offline.js";
 import { rail } from "./rail.js";
 import { results } from "./results.js";
 import { go, start } from "./router.js";
-import { room, titleOf, view } from "./state.js";
+import { settings } from "./settings.js";
+import { loaded, room, titleOf, view } from "./state.js";
 import { talk } from "./talk.js";
 import { show as showTheme } from "./theme.js";
 import { takeFiles } from "./upload.js";
@@ -22,13 +25,15 @@ const found = results((question) => {
   go(home());
   conversation.ask(question);
 });
+const library = docs();
+const choices = settings();
 const evidence = viewer();
 const trouble = h("div", { class: "trouble", hidden: true });
 const shell = h(
   "div",
   { class: "shell" },
   rail(),
-  h("main", { class: "pane middle" }, h("h1", { class: "hidden-text" }, "Folioscope"), trouble, conversation.element, found.element),
+  h("main", { class: "pane middle" }, h("h1", { class: "hidden-text" }, "Folioscope"), trouble, watchServer(() => loaded.get() || begin()), conversation.element, found.element, library.element, choices.element),
   evidence.element,
 );
 document.getElementById("opening")?.remove();
@@ -41,6 +46,9 @@ view.watch((shown) => {
 room.watch((name) => {
   conversation.element.hidden = name !== "talk";
   found.element.hidden = name !== "results";
+  library.element.hidden = name !== "library";
+  choices.element.hidden = name !== "settings";
+  shell.dataset.room = name;
 });
 
 async function begin() {

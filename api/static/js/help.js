@@ -8,6 +8,8 @@ const KEYS = {
     ["Ask or search", ["/"]],
     ["Search only", ["Ctrl", "⏎"]],
     ["Add documents", ["U"]],
+    ["Library", ["L"]],
+    ["Settings", [","]],
     ["This help", ["?"]],
     ["Close", ["Esc"]],
   ],

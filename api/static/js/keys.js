@@ -16,6 +16,8 @@ export function listen({ talk, results, viewer }) {
     "/": () => (room.get() === "results" ? results.focus() : talk.focus()),
     "?": help,
     u: pickFiles,
+    l: () => go("/library"),
+    ",": () => go("/settings"),
     j: () => walk(1),
     k: () => walk(-1),
   };

@@ -1,7 +1,6 @@
 // Collections and documents as they are on the server: loading them, handing files in, following what is read.
 
-import { ask, events, isAbort, problemOf } from "./api.js";
-import { announce, toast } from "./dom.js";
+import { ask, events, problemOf } from "./api.js";
 import { collection, collections, documents, loaded, model, more, scope } from "./state.js";
 
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */
@@ -62,11 +61,12 @@ export function share(found) {
   return Math.min(1, ...Object.values(found.coverage).map(({ done, total }) => (total ? done / total : 1)));
 }
 
-/** @param {DocumentOut} changed in its place, or at the end */
+/** @param {DocumentOut} changed in its place, or at the end where the end is known */
 function place(changed) {
   const list = documents.get();
   const at = list.findIndex((each) => each.id === changed.id);
-  documents.set(at < 0 ? [...list, changed] : list.with(at, changed));
+  if (at >= 0) documents.set(list.with(at, changed));
+  else if (!more.get()) documents.set([...list, changed]);
 }
 
 /** @param {string} id @returns {Promise<DocumentOut>} */
@@ -77,37 +77,54 @@ export async function refresh(id) {
   return found;
 }
 
-/** @type {Set<string>} */
+/** @param {Iterable<string>} ids of documents that are no more, or are about to be */
+export function forget(ids) {
+  const gone = new Set(ids);
+  documents.set(documents.get().filter((each) => !gone.has(each.id)));
+  scope.set(new Set([...scope.get()].filter((id) => !gone.has(id))));
+}
+
+/** How many documents the collections have by now. */
+export async function recount() {
+  /** @type {import("./wire.js").Listed<import("./wire.js").CollectionOut>} */
+  const found = await ask("/v1/collections");
+  collections.set(found.data);
+}
+
+const EACH_TIME = 8;
+/** @type {Set<string>} documents with something still to come */
 const watched = new Set();
+let watching = false;
 
 /** @param {string} id looked at now and then until nothing is to come */
-async function watch(id) {
-  if (watched.has(id)) return;
+export async function watch(id) {
   watched.add(id);
-  try {
-    let before = "";
-    for (let pause = 1000; ; pause = Math.min(pause * 1.3, 15_000)) {
-      await new Promise((resume) => setTimeout(resume, pause));
-      const found = await refresh(id);
-      if (!unfinished(found)) return;
-      const now = JSON.stringify(found.coverage);
-      if (now !== before) pause = 1000;
-      before = now;
+  if (watching) return;
+  watching = true;
+  for (let pause = 1000; watched.size; pause = Math.min(pause * 1.3, 15_000)) {
+    await new Promise((resume) => setTimeout(resume, pause));
+    for (const next of [...watched].slice(0, EACH_TIME)) {
+      watched.delete(next);
+      try {
+        const before = documents.get().find((each) => each.id === next);
+        const found = await refresh(next);
+        if (unfinished(found)) watched.add(next); // behind the others
+        if (JSON.stringify(found) !== JSON.stringify(before)) pause = 1000;
+      } catch (error) {
+        if (problemOf(error).code === "offline") watched.add(next);
+      }
     }
-  } catch (error) {
-    if (!isAbort(error)) problemOf(error);
-  } finally {
-    watched.delete(id);
   }
+  watching = false;
 }
 
 /**
  * Hand a file in. Resolves when it has been read, or failed.
  * @param {File} file
- * @param {(document: DocumentOut) => void} [taken] told when the server has it
+ * @param {(news: {taken?: Uploaded, progress?: import("./wire.js").JobProgress}) => void} [told]
  * @returns {Promise<DocumentOut>}
  */
-export async function add(file, taken) {
+export async function add(file, told) {
   const form = new FormData();
   form.set("file", file, file.name);
   const name = collection.get();
@@ -116,47 +133,24 @@ export async function add(file, taken) {
   const uploaded = await ask(`/v1/documents${where}`, { body: form });
   if (!name) await load();
   place(uploaded.document);
-  taken?.(uploaded.document);
-  if (uploaded.job) await follow(uploaded.job, uploaded.document.id);
-  const found = await refresh(uploaded.document.id);
-  if (unfinished(found)) watch(found.id);
+  told?.({ taken: uploaded });
+  const { id } = uploaded.document;
+  if (uploaded.job) await follow(uploaded.job, (progress) => told?.({ progress }));
+  const found = await refresh(id);
+  if (unfinished(found)) watch(id);
   return found;
 }
 
 /**
- * Until the document is ready or has failed; channels that fill in behind are not waited for.
+ * Until the job's documents are ready or have failed; channels that fill in behind are not waited for.
  * @param {string} job
- * @param {string} id
+ * @param {(progress: import("./wire.js").JobProgress) => void} [told]
  */
-async function follow(job, id) {
+export async function follow(job, told) {
   for await (const [name, data] of events(`/v1/jobs/${job}/events`)) {
-    if (name === "document.ready" || name === "document.failed" || data.state === "cancelled") return;
-    await refresh(id);
+    if (name === "document.ready" || name === "document.failed" || name === "job.done") return;
+    if (name === "job.progress") told?.(data);
   }
-}
-
-/**
- * Files that a person hands in; what is refused is said, the others go on.
- * @param {File[]} files
- */
-export async function addAll(files) {
-  let ready = 0;
-  const one = async (/** @type {File} */ file) => {
-    try {
-      const found = await add(file);
-      if (found.status === "failed") toast(`${file.name}: ${found.error?.message ?? "it could not be read."}`, undefined, 8000);
-      else ready += 1;
-    } catch (error) {
-      toast(`${file.name}: ${problemOf(error).message}`, undefined, 8000);
-    }
-  };
-  const queue = [...files];
-  const lane = async () => {
-    for (let file = queue.shift(); file; file = queue.shift()) await one(file);
-  };
-  announce(`Adding ${files.length === 1 ? files[0]?.name : `${files.length} files`}.`);
-  await Promise.all([lane(), lane(), lane()]);
-  if (ready) announce(`${ready === 1 ? "1 document is" : `${ready} documents are`} ready.`);
 }
 
 /** The sample documents, handed in as files. Resolves when all are read. */

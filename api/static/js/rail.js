@@ -5,8 +5,10 @@ import { button, dress, h, icon, iconButton, mark, put } from "./dom.js";
 import { choose, loadMore, share } from "./library.js";
 import { open } from "./router.js";
 import { collection, collections, documents, loaded, model, more, titleOf, view } from "./state.js";
+import { side } from "./side.js";
 import { themeButton } from "./theme.js";
 import { pickFiles } from "./upload.js";
+import { virtual } from "./virtual.js";
 
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */
 
@@ -15,7 +17,11 @@ export function rail() {
   const filter = h("input", { type: "search", placeholder: "Filter documents", "aria-label": "Filter documents" });
   const chooser = h("select", { "aria-label": "Collection" });
   const above = h("div", { class: "above" }, h("div", { class: "field" }, icon("search"), filter));
-  const shelf = h("ul", { class: "shelf", "aria-label": "Documents" });
+  const shelf = h("div", { class: "shelf" });
+  const bare = h("p", { class: "quiet small title", hidden: true });
+  const list = virtual(shelf, (index) => row(/** @type {DocumentOut} */ (listed[index])), { "aria-label": "Documents" });
+  /** @type {DocumentOut[]} */
+  let listed = [];
   const reads = h("span", { class: "fill one-line" });
   const element = h(
     "nav",
@@ -23,14 +29,11 @@ export function rail() {
     h("div", { class: "bar" }, brand(), h("span", { class: "fill" }), iconButton("close", "Close the library", () => showRail(false), { class: "close-rail" })),
     above,
     h("div", { class: "title" }, chooser),
+    bare,
     shelf,
     h("div", { class: "below" }, button("Add documents", pickFiles, { class: "lined" }, icon("add"))),
-    h(
-      "div",
-      { class: "foot" },
-      reads,
-      themeButton(),
-    ),
+    side(),
+    h("div", { class: "foot" }, reads, roomLink("book", "Library", "/library"), themeButton(), roomLink("set", "Settings", "/settings")),
   );
 
   chooser.addEventListener("change", () => choose(chooser.value));
@@ -39,13 +42,15 @@ export function rail() {
     if (more.get() && shelf.scrollTop + shelf.clientHeight > shelf.scrollHeight - 800) loadMore();
   });
 
-  /** @type {Map<string, {row: HTMLElement, shown: DocumentOut}>} rows by document, kept while they are unchanged */
+  /** @type {Map<string, {row: HTMLLIElement, shown: DocumentOut}>} rows by document, kept while they are unchanged */
   const rows = new Map();
 
   function fillShelf() {
     const wanted = filter.value.trim().toLowerCase();
-    const listed = documents.get().filter((each) => each.filename.toLowerCase().includes(wanted));
-    put(shelf, listed.map(row), loaded.get() && !listed.length && h("li", { class: "quiet small title" }, wanted ? "None of this name." : "Nothing here yet."));
+    listed = documents.get().filter((each) => each.filename.toLowerCase().includes(wanted));
+    list.show(listed.length);
+    bare.hidden = !loaded.get() || listed.length > 0;
+    put(bare, wanted ? "None of this name." : "Nothing here yet.");
     above.hidden = !documents.get().length;
     if (wanted && more.get()) loadMore();
     light();
@@ -55,7 +60,9 @@ export function rail() {
   function row(found) {
     const kept = rows.get(found.id);
     if (kept?.shown === found) return kept.row;
-    const made = h("li", {}, book(found));
+    const made = h("li", { "data-key": found.id }, book(found));
+    made.firstElementChild?.setAttribute("aria-current", `${view.get()?.document === found.id}`);
+    if (rows.size > 400) rows.clear(); // far more than are in sight
     rows.set(found.id, { row: made, shown: found });
     return made;
   }
@@ -131,11 +138,14 @@ function stateOf(found) {
 }
 
 /** @param {DocumentOut} found */
-function openDocument(found) {
+export function openDocument(found) {
   if (!found.pages) return;
   const { id, filename, version } = found;
   open({ document: id, filename, version, page: 1, cited: [], current: 0, source: "shelf", tab: "page", query: "" });
 }
+
+/** @param {"book" | "set"} drawing @param {string} name @param {string} to */
+const roomLink = (drawing, name, to) => h("a", { class: "button square", href: to, "data-room": true, "aria-label": name, title: name, on: { click: () => showRail(false) } }, icon(drawing));
 
 /** The name of the house; leads to the conversation. */
 export function brand() {

@@ -13,7 +13,7 @@ import { room, view } from "./state.js";
  * Rooms with an address of their own, beside the conversation and the search.
  * @type {Record<string, import("./state.js").Room>}
  */
-const ROOMS = {};
+const ROOMS = { "/library": "library", "/settings": "settings" };
 
 /**
  * The address that opens this again.

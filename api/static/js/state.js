@@ -24,7 +24,7 @@ import { signal } from "./signal.js";
  * @property {boolean} [pending]
  */
 
-/** @typedef {"talk" | "results"} Room */
+/** @typedef {"talk" | "results" | "library" | "settings"} Room */
 
 export const room = signal(/** @type {Room} */ ("talk"));
 

@@ -1,7 +1,7 @@
 // Ways to hand files in: the dialog of the browser, dropping them anywhere, pasting.
 
 import { h, toast } from "./dom.js";
-import { addAll } from "./library.js";
+import { addAll } from "./arrivals.js";
 
 /** Let a person choose files. */
 export function pickFiles() {

@@ -238,3 +238,63 @@ export interface Models {
   data: { id: string }[];
   answering: string;
 }
+
+export interface Resubmitted {
+  document: DocumentOut;
+  version: number;
+  job: string;
+}
+
+export interface StatusOut {
+  object: "status";
+  version: string;
+  python: string;
+  cores: number;
+  model: { id: string; reason: string };
+  channels: Record<string, Progress>;
+  off: Record<string, string>;
+  ocr: string;
+  backlog: { documents: number; channels: number };
+  fault: Failure | null;
+  disk_free: number;
+  database: string;
+  vectors: string;
+  files: string;
+  needs_key: boolean;
+}
+
+export interface SettingOut {
+  name: string;
+  value: unknown;
+  origin: string;
+  about: string;
+}
+
+export interface ChannelOut {
+  object: "channel";
+  key: string;
+  name: string;
+  active: boolean;
+  usable: boolean;
+  coverage: Progress;
+  bytes: number;
+  encoder: string | null;
+  fingerprint: Record<string, unknown> | null;
+  problem: string | null;
+}
+
+export interface KeyOut {
+  object: "key";
+  id: string;
+  name: string;
+  scope: "read" | "write" | "admin";
+  collections: string[] | null;
+  created: string;
+  expires: string | null;
+  revoked: boolean;
+  valid: boolean;
+}
+
+export interface MadeKey extends KeyOut {
+  key: string;
+}

@@ -1,0 +1,99 @@
+// Files that are handed in: how far each has come, what became of it, trying again.
+
+import { problemOf } from "./api.js";
+import { announce, toast } from "./dom.js";
+import { add, recount } from "./library.js";
+import { signal } from "./signal.js";
+import { room } from "./state.js";
+
+const LANES = 3; // files on their way at once
+const TRIES = 5; // of a server that is busy
+
+/**
+ * A file from the moment it is handed in until its document is ready or somebody has seen what went wrong.
+ * @typedef {object} Arrival
+ * @property {File} file
+ * @property {"waiting" | "sending" | "reading" | "same" | "refused"} phase `same`: its bytes were here already
+ * @property {import("./wire.js").DocumentOut} [document]
+ * @property {import("./wire.js").Progress} [pages] read of those that are known so far
+ * @property {string} [job]
+ * @property {string} [message] why it was refused
+ */
+
+export const arrivals = signal(/** @type {readonly Arrival[]} */ ([]));
+
+/** @param {Arrival} one @param {Partial<Arrival>} changes @returns {Arrival} */
+function change(one, changes) {
+  const next = { ...one, ...changes };
+  arrivals.set(arrivals.get().map((each) => (each === one ? next : each)));
+  return next;
+}
+
+/** @param {Arrival} one that needs to be shown no longer */
+export const dismiss = (one) => arrivals.set(arrivals.get().filter((each) => each !== one));
+
+/** @param {Arrival} one */
+export function again(one) {
+  dismiss(one);
+  return addAll([one.file]);
+}
+
+/**
+ * Files that a person hands in; what is refused is said, the others go on.
+ * @param {File[]} files
+ */
+export async function addAll(files) {
+  if (!files.length) return;
+  const queue = files.map((file) => /** @type {Arrival} */ ({ file, phase: "waiting" }));
+  arrivals.set([...arrivals.get(), ...queue]);
+  announce(`Adding ${files.length === 1 ? files[0]?.name : `${files.length} files`}.`);
+  let ready = 0;
+  const lane = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) ready += await one(next);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  if (ready) announce(`${ready === 1 ? "1 document is" : `${ready} documents are`} ready.`);
+  recount().catch(() => {});
+}
+
+/** @param {Arrival} arrival @returns {Promise<number>} 1 where it became a document that can be asked */
+async function one(arrival) {
+  let now = change(arrival, { phase: "sending" });
+  try {
+    const found = await patiently(() =>
+      add(now.file, ({ taken, progress }) => {
+        if (taken) now = change(now, { document: taken.document, phase: taken.duplicate ? "same" : "reading", job: taken.job ?? "" });
+        if (progress) now = change(now, { pages: progress.pages });
+      }),
+    );
+    if (now.phase === "same") return quiet(`${now.file.name} is here already; nothing was added.`);
+    dismiss(now);
+    if (found.status === "failed") return quiet(`${now.file.name}: ${found.error?.message ?? "it could not be read."}`);
+    return 1;
+  } catch (error) {
+    now = change(now, { phase: "refused", message: problemOf(error).message });
+    return quiet(`${now.file.name}: ${now.message}`);
+  }
+}
+
+/**
+ * Where the library is shown its rows say it.
+ * @param {string} words
+ */
+function quiet(words) {
+  if (room.get() === "library") announce(words);
+  else toast(words, undefined, 8000);
+  return 0;
+}
+
+/** @template Out @param {() => Promise<Out>} attempt again after a while where the server has too much to do @returns {Promise<Out>} */
+async function patiently(attempt) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (problemOf(error).code !== "rate_limited" || tries === TRIES) throw error;
+      await new Promise((resume) => setTimeout(resume, 1000 * 2 ** tries));
+    }
+  }
+}

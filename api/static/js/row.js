@@ -1,0 +1,154 @@
+// Rows of the library: a document, a file on its way, a place where one will stand.
+
+import { imageAddress, show } from "./api.js";
+import { button, dress, h, icon, iconButton, put } from "./dom.js";
+import { titleOf } from "./state.js";
+
+/** @typedef {import("./arrivals.js").Arrival} Arrival */
+/** @typedef {import("./wire.js").DocumentOut} DocumentOut */
+/** @typedef {import("./wire.js").Progress} Progress */
+
+/**
+ * What can be done from a row.
+ * @typedef {object} Does
+ * @property {(document: DocumentOut) => void} open
+ * @property {(document: DocumentOut, from: HTMLElement) => void} menu
+ * @property {(document: DocumentOut) => void} retry
+ * @property {(document: DocumentOut, ticked: boolean, range: boolean) => void} tick
+ * @property {(arrival: Arrival) => void} again
+ * @property {(arrival: Arrival) => void} dismiss
+ * @property {(arrival: Arrival) => void} stop
+ */
+
+/** @param {number} count @param {string} one */
+export const some = (count, one) => (count === 1 ? `1 ${one}` : `${count.toLocaleString()} ${one}s`);
+
+/** @param {number} bytes */
+export const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+
+/** @param {string} name @param {Progress} share @param {string} [told] */
+export function meter(name, { done, total }, told = `${total ? Math.floor((100 * done) / total) : 0} %`) {
+  return h("span", { class: "meter" }, name, h("i", { class: "gauge", vars: { part: total ? done / total : 0 } }), told);
+}
+
+/** @param {string} name */
+const capital = (name) => name.charAt(0).toUpperCase() + name.slice(1);
+
+/** @param {[string, Progress][]} channels */
+function channelsOf(channels) {
+  const behind = channels.filter(([, { done, total }]) => done < total).map(([name, share]) => meter(capital(name), share));
+  const ready = channels.filter(([, { done, total }]) => done >= total).map(([name]) => name);
+  return [ready.length > 0 && h("span", { class: "quiet" }, capital(ready.join(", ")), behind.length ? " ready" : ""), ...behind];
+}
+
+/** @param {DocumentOut} found @returns {[string, string]} its state, and what there is to say of it */
+function stateOf(found) {
+  if (found.status === "failed") return ["Could not be read", found.error?.message ?? ""];
+  if (found.status === "queued") return ["Waiting", "Read after those before it"];
+  if (found.status === "processing") return ["Being read", found.pages ? `${some(found.pages, "page")} so far` : ""];
+  const shares = Object.values(found.coverage);
+  const least = Math.min(found.pages, ...shares.map(({ done }) => done));
+  if (shares.some(({ done, total }) => done < total)) return ["Searchable already", `${least} of ${some(found.pages, "page")} ready in every channel`];
+  return ["Ready", found.page_problems ? `${some(found.page_problems, "page")} could not be read` : ""];
+}
+
+/** @param {string} key @param {unknown} value as a tag */
+export const tagOf = (key, value) => (value === true ? key : `${key}: ${value}`);
+
+/** @param {DocumentOut} found */
+function cover(found) {
+  const box = h("span", { class: "cover" });
+  const bare = () => (dress(box, { class: "cover none" }), put(box, icon("file")));
+  if (found.status === "ready" && found.pages) {
+    const picture = h("img", { alt: "", decoding: "async" });
+    box.append(picture);
+    show(picture, imageAddress(found.id, found.version, 1, 36)).then((there) => there || bare());
+  } else bare();
+  return box;
+}
+
+/**
+ * @param {DocumentOut} found
+ * @param {boolean} ticked
+ * @param {Does} does
+ */
+export function documentRow(found, ticked, does) {
+  const title = titleOf(found.filename);
+  const tick = h("input", { type: "checkbox", "aria-label": `Select ${title}`, checked: ticked, "data-does": "tick" });
+  tick.addEventListener("click", (event) => does.tick(found, tick.checked, event.shiftKey));
+  const failed = found.status === "failed";
+  const [state, detail] = stateOf(found);
+  const tags = Object.entries(found.metadata).slice(0, 3);
+  const more = Object.keys(found.metadata).length - tags.length;
+  /** @type {HTMLButtonElement} */
+  const dots = iconButton("more", `More about ${title}`, () => does.menu(found, dots), { "data-does": "menu", "aria-haspopup": "menu" });
+  return h(
+    "li",
+    { class: "doc-row", "data-key": found.id },
+    tick,
+    cover(found),
+    h(
+      "div",
+      { class: "name" },
+      found.pages && !failed
+        ? h("a", { class: "one-line", href: `/d/${found.id}`, title: found.filename, "data-does": "open", on: { click: (/** @type {MouseEvent} */ event) => open(event) } }, title)
+        : h("span", { class: "one-line", title: found.filename }, title),
+      h("small", {}, failed ? "" : some(found.pages, "page"), tags.map(([key, value]) => h("span", { class: "tag" }, tagOf(key, value))), more > 0 && `and ${more} more`),
+    ),
+    h("div", { class: "channels" }, found.status === "ready" ? channelsOf(Object.entries(found.coverage)) : h("span", { class: "quiet" }, failed ? "Nothing was read" : "")),
+    h("div", { class: failed ? "state bad" : "state" }, h("span", {}, failed && icon("alert"), state), detail && h("small", { title: detail }, detail)),
+    h("span", { class: "end" }, failed && button("Retry", () => does.retry(found), { "data-does": "retry", "aria-label": `Retry ${title}` }), dots),
+  );
+
+  /** @param {MouseEvent} event */
+  function open(event) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    does.open(found);
+  }
+}
+
+/**
+ * @param {Arrival} arrival
+ * @param {Does} does
+ */
+export function arrivalRow(arrival, does) {
+  const { file, phase, document, pages } = arrival;
+  const name = titleOf(file.name);
+  const close = (/** @type {string} */ word) => button(word, () => does.dismiss(arrival), { "data-does": "dismiss", "aria-label": `${word} ${name}` });
+  /** @type {Record<Arrival["phase"], () => [import("./dom.js").Child, string, string, import("./dom.js").Child]>} */
+  const looks = {
+    waiting: () => ["", "Waiting", "Sent after those before it", close("Leave out")],
+    sending: () => ["", "Sending", size(file.size), ""],
+    reading: () => [
+      pages?.total ? meter("Pages", pages, `${pages.done} of ${pages.total}`) : "",
+      "Being read",
+      pages?.total ? `${pages.done} of ${some(pages.total, "page")} read` : "",
+      iconButton("close", `Stop reading ${name}`, () => does.stop(arrival), { "data-does": "stop" }),
+    ],
+    same: () => [
+      h("span", { class: "quiet" }, "Same file as ", document && h("a", { class: "linked", href: `/d/${document.id}`, on: { click: (/** @type {Event} */ event) => (event.preventDefault(), does.open(document)) } }, titleOf(document.filename))),
+      "Already here",
+      "Nothing was added.",
+      close("Dismiss"),
+    ],
+    refused: () => [h("span", { class: "quiet" }, "Nothing was added"), "Refused", arrival.message ?? "", [button("Retry", () => does.again(arrival), { "data-does": "retry", "aria-label": `Retry ${name}` }), iconButton("close", `Dismiss ${name}`, () => does.dismiss(arrival), { "data-does": "dismiss" })]],
+  };
+  const [channels, state, detail, end] = looks[phase]();
+  return h(
+    "li",
+    { class: "doc-row arrival", "data-key": `arrival ${file.name}`, "data-phase": phase },
+    h("span"),
+    h("span", { class: "cover none" }, icon("file")),
+    h("div", { class: "name" }, h("span", { class: "one-line", title: file.name }, name), h("small", {}, size(file.size))),
+    h("div", { class: "channels" }, channels),
+    h("div", { class: phase === "refused" ? "state bad" : "state" }, h("span", {}, phase === "refused" && icon("alert"), state), detail && h("small", { title: detail }, detail)),
+    h("span", { class: "end" }, end),
+  );
+}
+
+/** Where a document will stand that is not loaded yet. */
+export function emptyRow() {
+  const bar = (/** @type {number} */ wide) => h("span", { class: "waiting line", vars: { wide: `${wide}px` } });
+  return h("li", { class: "doc-row", "aria-busy": "true" }, h("span"), h("span", { class: "cover waiting" }), h("div", { class: "name" }, bar(220), bar(90)), h("div", { class: "channels" }, bar(120)), h("div", { class: "state" }, bar(60)), h("span"));
+}

@@ -1,0 +1,104 @@
+// Settings: what answers, how pages are found, who may ask from elsewhere, how this page looks.
+
+import { ask, key, problemOf, setKey } from "./api.js";
+import { channelRows } from "./channels.js";
+import { button, h, iconButton, put } from "./dom.js";
+import { keyRows } from "./apikeys.js";
+import { brand, showRail } from "./rail.js";
+import { SECTIONS } from "./side.js";
+import { size } from "./row.js";
+import { snippets } from "./snippets.js";
+import { collection, room } from "./state.js";
+import { setTheme, theme } from "./theme.js";
+
+/** @typedef {import("./wire.js").StatusOut} StatusOut */
+
+export function settings() {
+  const models = h("div");
+  const channels = h("div");
+  const keys = h("div");
+  const connect = snippets();
+  const element = h(
+    "section",
+    { class: "room settings", "aria-label": "Settings", hidden: true },
+    h("div", { class: "bar narrow" }, brand(), h("span", { class: "fill" }), iconButton("menu", "Sections", () => showRail(true))),
+    h(
+      "div",
+      { class: "scroll" },
+      h(
+        "div",
+        { class: "set" },
+        section("models", "The model that reads the pages and writes the answer. Searching needs none.", models),
+        section("channels", "Ways of finding pages. Each fills in on its own; all that are there are used together.", channels),
+        section("keys", "For programs, and for people on other machines. A key is shown once, when it is made.", keys),
+        section("connect", "The address below is this server’s.", connect.element),
+        section("look", "Kept in this browser.", appearance(), ...(key() ? [signOut()] : [])),
+      ),
+    ),
+  );
+
+  /** @param {HTMLElement} target @param {() => Promise<import("./dom.js").Child[]>} rows */
+  async function fill(target, rows) {
+    if (!target.childElementCount) put(target, waiting(), waiting());
+    try {
+      put(target, ...(await rows()));
+    } catch (error) {
+      const { message } = problemOf(error);
+      put(target, h("p", { class: "note" }, h("span", { class: "fill" }, message), button("Try again", () => fill(target, rows))));
+    }
+  }
+
+  function load() {
+    if (room.get() !== "settings") return;
+    fill(models, modelRows);
+    fill(channels, () => channelRows(collection.get(), load));
+    fill(keys, () => keyRows(load));
+    connect.fill(collection.get());
+  }
+  room.watch(load);
+  collection.watch(load);
+  return { element };
+}
+
+/** @param {string} id @param {string} about @param {...HTMLElement} content */
+function section(id, about, ...content) {
+  const name = SECTIONS.find(([each]) => each === id)?.[1] ?? "";
+  return h("section", { id: `set-${id}`, "aria-labelledby": `set-${id}-name` }, h("h2", { id: `set-${id}-name`, tabindex: -1 }, name), h("p", { class: "about" }, about), ...content);
+}
+
+const waiting = () => h("div", { class: "option" }, h("span", { class: "waiting line", vars: { wide: "180px" } }));
+
+/**
+ * @param {import("./dom.js").Child} name
+ * @param {import("./dom.js").Child} about
+ * @param {...import("./dom.js").Child} end
+ */
+export const option = (name, about, ...end) => h("div", { class: "option" }, h("div", { class: "fill" }, h("b", {}, name), h("small", {}, about)), ...end);
+
+async function modelRows() {
+  /** @type {StatusOut} */
+  const found = await ask("/v1/status");
+  const { id, reason } = found.model;
+  const none = id === "extractive";
+  return [
+    option(none ? "Extractive" : id, none ? "Built in. Quotes sentences and writes none." : reason, h("span", { class: "quiet" }, "Answers questions")),
+    none && option("A vision-language model", h("code", {}, "FOLIOSCOPE_MODEL=ollama:qwen3-vl:8b folioscope serve"), h("span", { class: "tag" }, "Not set")),
+    option("Reading scans", found.ocr === "off" ? "Off: pages without a text layer are found by what they look like alone" : `By ${found.ocr}`, h("span", { class: "quiet" }, found.ocr === "off" ? "Off" : "Ready")),
+    option("Server", `Folioscope ${found.version}, ${found.database}, ${found.vectors} vectors, ${size(found.disk_free)} free`, h("span", { class: "quiet" }, found.backlog.documents ? `${found.backlog.documents} to read` : "Nothing waits")),
+    found.fault && h("p", { class: "note bad" }, found.fault.message),
+  ];
+}
+
+function appearance() {
+  const names = [["system", "As the system"], ["light", "Light"], ["dark", "Dark"]];
+  const boxes = names.map(([value, name]) => {
+    const box = h("input", { type: "radio", name: "theme", value, checked: theme() === value });
+    box.addEventListener("change", () => setTheme(value ?? "system"));
+    return h("label", {}, box, name);
+  });
+  return h("fieldset", { class: "option choice" }, h("legend", { class: "hidden-text" }, "Theme"), h("b", { class: "fill", "aria-hidden": "true" }, "Theme"), ...boxes);
+}
+
+function signOut() {
+  return option("Key", "This browser sends a key with every request.", button("Sign out", () => (setKey(""), location.reload()), { class: "lined" }));
+}
