@@ -29,6 +29,10 @@ PAGE_POLICY = (
 )
 """Nothing inline and nothing from elsewhere; text can't become markup. ``blob:``: page images fetched with a key."""
 
+STYLES = "page.css"
+LATER = frozenset(f"js/{name}.js" for name in ("settings", "channels", "apikeys", "snippets"))
+"""Scripts of a room that few open: fetched when it is."""
+
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -55,7 +59,7 @@ class Site:
 def site() -> Site:
     """Everything there is, read once."""
     root = resources.files("api") / "static"
-    contents = dict(sorted(_walk(root, "")))
+    contents = dict(_together(_walk(root, "")))
     version = hashlib.sha256(b"".join(name.encode() + data for name, data in contents.items())).hexdigest()[:16]
     files = {name: _asset(data, mimetypes.guess_type(name)[0] or "") for name, data in contents.items()}
     template = (root / "index.html").read_text(encoding="utf-8")
@@ -101,18 +105,31 @@ def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
             yield prefix + entry.name, _lean(entry.name, entry.read_text(encoding="utf-8")).encode()
 
 
+def _together(found: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """All style sheets as one, in order of their names: they pack better and are needed at once anyway."""
+    styles = b""
+    for name, data in sorted(found):
+        if name.endswith(".css"):
+            styles += data
+        else:
+            yield name, data
+    yield STYLES, styles
+
+
 def _lean(name: str, text: str) -> str:
-    """Without what only people read: indentation, and comments that stand on lines of their own."""
+    """Without what only people read: indentation, types, and comments at the beginning of lines."""
+    if name.endswith(".js"):
+        text = re.sub(r"/\*\*.*?\*/ ?", "", text, flags=re.DOTALL)
     if name.endswith((".js", ".css")):
-        text = re.sub(r"^[ \t]*/\*(?:(?!\*/)[\s\S])*\*/[ \t]*\n|^[ \t]*//.*\n", "", text, flags=re.MULTILINE)
-        text = re.sub(r"^[ \t\n]+", "", text, flags=re.MULTILINE)
+        text = re.sub(r"^[ \t]*/\*.*?\*/|^[ \t]*//[^\n]*", "", text, flags=re.DOTALL | re.MULTILINE)
+        text = re.sub(r"^\s+", "", text, flags=re.MULTILINE)
     return text
 
 
 def _filled(template: str, version: str, names: list[str]) -> str:
-    """The page with its files' addresses; all scripts are named so that browsers fetch them at once."""
+    """The page with its files' addresses; scripts are named so that browsers fetch them at once."""
     base = f"/static/{version}"
-    scripts = [f'<link rel="modulepreload" href="{base}/{name}">' for name in names if name.endswith(".js")]
+    scripts = [f'<link rel="modulepreload" href="{base}/{name}">' for name in names if name.endswith(".js") and name not in LATER]
     styles = [f'<link rel="stylesheet" href="{base}/{name}">' for name in names if name.endswith(".css")]
     return template.replace("{files}", "\n".join(styles + scripts)).replace("{base}", base)
 

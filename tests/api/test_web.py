@@ -54,8 +54,12 @@ def test_files_stand_under_addresses_that_change_with_them_and_are_kept(client) 
     assert client.get("/static/0123456789abcdef/js/app.js").status_code == 404
     assert client.get(f"/static/{web.site().version}/..%2f..%2fapp.py").status_code == 404
     for path in STATIC.rglob("*"):
-        if path.suffix in web.SERVED and path.is_file():
-            assert f"/static/{web.site().version}/{path.relative_to(STATIC).as_posix()}" in addresses, path
+        name = path.relative_to(STATIC).as_posix()
+        if path.suffix in (".js", ".svg") and name not in web.LATER:
+            assert f"/static/{web.site().version}/{name}" in addresses, path
+    for name in web.LATER:
+        assert client.get(f"/static/{web.site().version}/{name}").status_code == 200
+    assert f"/static/{web.site().version}/{web.STYLES}" in addresses
 
 
 def test_what_is_sent_compressed_is_the_same(client) -> None:
@@ -69,9 +73,23 @@ def test_what_is_sent_compressed_is_the_same(client) -> None:
     assert packed.headers["etag"] != plain.headers["etag"]
 
 
+def test_what_is_for_readers_of_the_source_is_not_sent() -> None:
+    files = web.site().files
+    for path in STATIC.rglob("*.js"):
+        source = path.read_text()
+        kept = re.sub(r"/\*\*.*?\*/|^\s*//[^\n]*", "", source, flags=re.S | re.M)
+        assert all(line.count("`") % 2 == 0 for line in kept.splitlines()), f"{path}: a text goes over lines"
+        sent = files[path.relative_to(STATIC).as_posix()].plain.decode()
+        assert not re.search(r"/\*\*|^\s*//|^ ", sent, re.M), path
+        assert all(each in sent for each in re.findall(r"\"[^\"\n]*\"|`[^`]*`", kept)), path
+    assert b"--row" in files[web.STYLES].plain
+    assert b"/*" not in files[web.STYLES].plain
+
+
 def test_the_page_is_light() -> None:
     found = web.site()
-    assert sum(len(each.packed) for each in [found.page, *found.files.values()]) <= WEIGHT
+    at_once = [each for name, each in found.files.items() if name not in web.LATER]
+    assert sum(len(each.packed) for each in [found.page, *at_once]) <= WEIGHT
 
 
 def test_samples_are_served_and_nothing_beside_them(client) -> None:

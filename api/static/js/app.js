@@ -11,7 +11,6 @@ import { watchServer } from "./offline.js";
 import { rail } from "./rail.js";
 import { results } from "./results.js";
 import { go, start } from "./router.js";
-import { settings } from "./settings.js";
 import { loaded, room, titleOf, view } from "./state.js";
 import { talk } from "./talk.js";
 import { show as showTheme } from "./theme.js";
@@ -26,14 +25,14 @@ const found = results((question) => {
   conversation.ask(question);
 });
 const library = docs();
-const choices = settings();
+const choices = h("div", { class: "room", hidden: true });
 const evidence = viewer();
 const trouble = h("div", { class: "trouble", hidden: true });
 const shell = h(
   "div",
   { class: "shell" },
   rail(),
-  h("main", { class: "pane middle" }, h("h1", { class: "hidden-text" }, "Folioscope"), trouble, watchServer(() => loaded.get() || begin()), conversation.element, found.element, library.element, choices.element),
+  h("main", { class: "pane middle" }, h("h1", { class: "hidden-text" }, "Folioscope"), trouble, watchServer(() => loaded.get() || begin()), conversation.element, found.element, library.element, choices),
   evidence.element,
 );
 document.getElementById("opening")?.remove();
@@ -47,9 +46,16 @@ room.watch((name) => {
   conversation.element.hidden = name !== "talk";
   found.element.hidden = name !== "results";
   library.element.hidden = name !== "library";
-  choices.element.hidden = name !== "settings";
+  choices.hidden = name !== "settings";
+  if (name === "settings" && !choices.childElementCount) furnish();
   shell.dataset.room = name;
 });
+
+/** The settings are fetched when somebody wants them. */
+async function furnish() {
+  const { settings } = await import("./settings.js");
+  if (!choices.childElementCount) choices.append(settings());
+}
 
 async function begin() {
   trouble.hidden = true;

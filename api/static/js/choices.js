@@ -13,7 +13,7 @@ const NAME = "[\\p{L}\\p{N}][\\p{L}\\p{N}_.\\-]{0,63}";
 
 /** A menu that opens beside what it is asked for from; a choice without anything to do is left out. */
 export function menuOf() {
-  const element = h("div", { popover: "auto", class: "menu actions", role: "menu" });
+  const element = h("div", { popover: "auto", class: "menu doing", role: "menu" });
   element.addEventListener("keydown", (event) => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (!step) return;

@@ -24,7 +24,10 @@ import { titleOf } from "./state.js";
 export const some = (count, one) => (count === 1 ? `1 ${one}` : `${count.toLocaleString()} ${one}s`);
 
 /** @param {number} bytes */
-export const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+export function size(bytes) {
+  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
 
 /** @param {string} name @param {Progress} share @param {string} [told] */
 export function meter(name, { done, total }, told = `${total ? Math.floor((100 * done) / total) : 0} %`) {

@@ -20,7 +20,7 @@ export function settings() {
   const connect = snippets();
   const element = h(
     "section",
-    { class: "room settings", "aria-label": "Settings", hidden: true },
+    { class: "settings", "aria-label": "Settings" },
     h("div", { class: "bar narrow" }, brand(), h("span", { class: "fill" }), iconButton("menu", "Sections", () => showRail(true))),
     h(
       "div",
@@ -57,7 +57,7 @@ export function settings() {
   }
   room.watch(load);
   collection.watch(load);
-  return { element };
+  return element;
 }
 
 /** @param {string} id @param {string} about @param {...HTMLElement} content */

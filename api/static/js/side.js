@@ -31,7 +31,7 @@ export function side() {
 
   function list() {
     if (room.get() !== "library") return;
-    put(groups, collections.get().map((each) => h("li", {}, button(each.name, () => (showRail(false), choose(each.name)), { class: "item", "aria-current": each.name === collection.get() }, h("small", {}, each.documents.toLocaleString())))));
+    put(groups, collections.get().map((each) => h("li", {}, h("button", { type: "button", class: "item", "aria-current": each.name === collection.get(), on: { click: () => (showRail(false), choose(each.name)) } }, each.name, h("small", {}, each.documents.toLocaleString())))));
     put(tags, found().map(([key, value]) => h("li", {}, button(tagOf(key, value), () => press(key, value), { class: "item", "aria-pressed": filter.get().metadata[key] === value }))));
     tags.previousElementSibling?.toggleAttribute("hidden", !tags.childElementCount);
   }

@@ -14,14 +14,16 @@ function texts(collection) {
   const headers = key() ? { headers: { Authorization: "Bearer fol_…" } } : {};
   const mcp = { mcpServers: { folioscope: { type: "http", url: `${base}/mcp`, ...headers } } };
   return {
-    "OpenAI client": `from openai import OpenAI
-
-client = OpenAI(base_url="${base}/v1", api_key="${secret}")
-answer = client.chat.completions.create(
-    model="${model}",
-    messages=[{"role": "user", "content": "${QUESTION}"}],
-)
-print(answer.choices[0].message.content)`,
+    "OpenAI client": [
+      "from openai import OpenAI",
+      "",
+      `client = OpenAI(base_url="${base}/v1", api_key="${secret}")`,
+      "answer = client.chat.completions.create(",
+      `    model="${model}",`,
+      `    messages=[{"role": "user", "content": "${QUESTION}"}],`,
+      ")",
+      "print(answer.choices[0].message.content)",
+    ].join("\n"),
     MCP: JSON.stringify(mcp, null, 2),
     curl: `curl ${base}/v1/ask${header} --json '{"question": "${QUESTION}"${collection ? `, "collection": "${collection}"` : ""}}'`,
   };
