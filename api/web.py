@@ -129,7 +129,8 @@ def _lean(name: str, text: str) -> str:
 def _filled(template: str, version: str, names: list[str]) -> str:
     """The page with its files' addresses; scripts are named so that browsers fetch them at once."""
     base = f"/static/{version}"
-    scripts = [f'<link rel="modulepreload" href="{base}/{name}">' for name in names if name.endswith(".js") and name not in LATER]
+    at_once = [name for name in names if name.endswith(".js") and name not in LATER]
+    scripts = [f'<link rel="modulepreload" href="{base}/{name}">' for name in at_once]
     styles = [f'<link rel="stylesheet" href="{base}/{name}">' for name in names if name.endswith(".css")]
     return template.replace("{files}", "\n".join(styles + scripts)).replace("{base}", base)
 

@@ -1,55 +1,20 @@
-"""Commands about the installation itself: demo, config, doctor, version."""
+"""Commands about the installation itself: config, doctor, version."""
 
 from __future__ import annotations
-
-import os
-import shutil
-import sys
 
 import typer
 
 from api.cli import output
 from api.cli.options import AsJson, DataDir
-from api.cli.output import say
-
-DEMO = "demo"
 
 config = typer.Typer(help="Settings: where each value comes from.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    app.command()(demo)
     app.command()(doctor)
     app.command()(version)
     app.add_typer(config, name="config")
-
-
-def demo(data_dir: DataDir = None) -> None:
-    """Take the bundled sample documents in, ask a question, show the cited answer and where its page image lies."""
-    from api import samples
-    from api.cli.ask import ask
-    from api.cli.progress import working
-
-    with samples.folder() as folder, working(data_dir) as work:
-        say(f"taking in {len(list(folder.glob('*.pdf')))} sample documents …")
-        with work.shown(quiet=False):
-            report = work.place.ingest([folder], collection=DEMO, wait=True)
-        for outcome in report.outcomes:
-            say(f"  {outcome.filename}: {outcome.status}, {outcome.pages} pages")
-        image = work.place.last_image.with_name("demo.png")
-    question = samples.questions()[0].question
-    output.text()
-    output.text(f"? {question}")
-    output.text()
-    ask(question, collection=DEMO, data_dir=data_dir, save_image=image)
-    say("")
-    say(f'Ask your own: {_program()} ingest PATH… && {_program()} ask "…"')
-
-
-def _program() -> str:
-    """What to type to run this program again: `make demo` puts it where no shell looks for it."""
-    return "folioscope" if shutil.which("folioscope") else os.path.relpath(sys.argv[0])
 
 
 def version(as_json: AsJson = False) -> None:

@@ -16,6 +16,7 @@ import typer
 from api.cli import (
     ask,
     channels,
+    demo,
     evaluation,
     exits,
     images,
@@ -42,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+demo.add_to(app)
 installation.add_to(app)
 library.add_to(app)
 channels.add_to(app)

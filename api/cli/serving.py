@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Collection
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,17 +62,23 @@ def serve(
         logs.start(as_json=library.settings.log_json)
         if needs_key:
             _demand_a_key(library, host)
-        listening = _listen(host, port)
-        from api.app import create_app  # a second or more, so only for who may serve
-
-        secret = secrets.token_urlsafe(32)
-        app = create_app(library, needs_key=needs_key, hosts=[_bracketed(host), *(allow_host or ())], secret=secret)
-        port = listening.getsockname()[1]
+        listening = listen(host, port)
         if not quiet:
-            address = f"http://{_bracketed(host)}:{port}"
+            address = f"http://{_bracketed(host)}:{listening.getsockname()[1]}"
             say(f"Folioscope answers at {address}{' to who has a key' if needs_key else ''}; Ctrl-C stops it.")
-        with library.folder.announced(f"http://{_bracketed(_from_here(host))}:{port}", secret):
-            _run(app, listening)
+        answer(library, listening, host, needs_key=needs_key, hosts=allow_host or ())
+
+
+def answer(
+    library: Library, listening: socket.socket, host: str, *, needs_key: bool = False, hosts: Collection[str] = ()
+) -> None:
+    """Requests to the listening socket, until a signal."""
+    from api.app import create_app  # a second or more, so only for who may serve
+
+    secret = secrets.token_urlsafe(32)
+    app = create_app(library, needs_key=needs_key, hosts=[_bracketed(host), *hosts], secret=secret)
+    with library.folder.announced(f"http://{_bracketed(_from_here(host))}:{listening.getsockname()[1]}", secret):
+        _run(app, listening)
 
 
 def worker(data_dir: DataDir = None, quiet: Quiet = False) -> None:
@@ -152,7 +159,8 @@ def _demand_a_key(library: Library, host: str) -> None:
         )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket there. Raises `ConfigError` where that can't be had."""
     from folioscope.errors import ConfigError
 
     try:
