@@ -1,10 +1,15 @@
-"""The web page in a real browser: its weight, how soon it is drawn, how soon a question shows pages.
+"""The web page in a real browser: its weight, how soon it is drawn, how soon a question shows pages, how it scrolls.
 
     python -m benchmarks.web [--data FOLDER] [--rounds 7] [--json]
 
-FOLDER: a data folder that is filled; without one the sample documents are read into a new one. Weight: bytes of all
-files, compressed, without page images. First paint: `first-contentful-paint`, in a browser that has nothing cached.
-Pages: from Enter until the first, and until the last, image of a page that was found is loaded and decoded. Medians.
+FOLDER: a data folder that is filled; without one the sample documents are read into a new one. Weight: bytes of what
+is fetched to open the page, and of all files, compressed, without page images. First paint: `first-contentful-paint`,
+in a browser that has nothing cached. Pages: from Enter until the first, and until the last, image of a page that was
+found is loaded and decoded. Medians.
+
+Scrolling: through a library of 10,000 documents (of which the catalog alone knows, so none has an image) and from page
+to page of a document of 500; the longest task that kept the browser busy while it lasted, 0 where none took 50 ms.
+Barriers: what axe-core finds serious or critical in every room, both themes.
 """
 
 from __future__ import annotations
@@ -39,6 +44,17 @@ WATCH = """() => {
     addEventListener('keydown', (event) => {
         if (event.key === 'Enter') { window.entered = performance.now(); requestAnimationFrame(look); }
     }, { capture: true, once: true });
+}"""
+
+DOCUMENTS = 10_000
+PAGES = 500
+STEPS = 60
+LONG_TASKS = """() => {
+    window.tasks = [];
+    window.watching?.disconnect();
+    const keep = (list) => window.tasks.push(...list.getEntries().map((each) => each.duration));
+    window.watching = new PerformanceObserver(keep);
+    window.watching.observe({ type: 'longtask' });
 }"""
 
 
@@ -97,6 +113,88 @@ def measure(address: str, rounds: int) -> dict[str, list[float]]:
     return times
 
 
+def fill_large(data: Path) -> None:
+    """A document of 500 pages, and 10,000 that only the catalog knows, in a collection each."""
+    import pymupdf
+
+    from folioscope.settings import load_settings
+    from ingest import Library
+
+    paper = pymupdf.open()
+    for number in range(1, PAGES + 1):
+        paper.new_page().insert_text((72, 96), f"Page {number} of a long report.", fontsize=20)
+    path = data / "long.pdf"
+    paper.save(path)
+    with Library(settings=load_settings({"data_dir": data, "channels": "lexical"})) as library:
+        library.ingest([path])
+        crowd(library)
+
+
+def crowd(library: Any) -> None:
+    """10,000 documents without pages in the collection ``crowd``: they could not be read."""
+    from ingest import schema as t
+    from ingest.database import new_id, now
+
+    made = library.create_collection("crowd")
+    job = {"id": new_id("job"), "kind": "ingest", "collection_id": made.id, "created": now(), "cancelled": False}
+    names = [(new_id("doc"), f"report-{number:05}.pdf") for number in range(DOCUMENTS)]
+    common = {"collection_id": made.id, "metadata": {}, "created": now(), "current": None, "deleted": False}
+    version = {"version": 1, "bytes": 1, "status": "failed", "code": "document_corrupt", "message": "It is none.",
+               "job_id": job["id"], "created": now()}  # fmt: skip
+    with library.catalog.database.write() as db:
+        db.execute(t.jobs.insert().values(job))
+        db.execute(
+            t.documents.insert(), [{"id": id_, "filename": name, "source": name, **common} for id_, name in names]
+        )
+        db.execute(t.versions.insert(), [{"document_id": id_, **version} for id_, _ in names])
+
+
+def measure_large(address: str) -> dict[str, Any]:
+    """The longest tasks while scrolling, and barriers in every room."""
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import sync_playwright
+
+    found: dict[str, Any] = {}
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        page: Any = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        page.goto(f"{address}/library")
+        page.get_by_role("button", name=re.compile("^crowd")).click()
+        page.wait_for_selector(".docs li >> text=Report 00000")
+        page.evaluate(LONG_TASKS)
+        height = page.evaluate("document.querySelector('.docs').scrollHeight")
+        found["scroll_rows"] = round(
+            page.evaluate("+document.querySelector('.docs .virtual').style.getPropertyValue('--rows')")
+        )
+        for step in range(1, STEPS + 1):
+            page.evaluate(f"document.querySelector('.docs').scrollTop = {height * step / STEPS}")
+            page.wait_for_timeout(50)
+        page.wait_for_selector(f".docs li >> text=Report {DOCUMENTS - 1:05}", timeout=120_000)
+        found["scroll_documents_longest_task_ms"] = round(page.evaluate("Math.max(0, ...window.tasks)"))
+        page.get_by_role("button", name=re.compile("^default")).click()
+        page.locator(".docs li a").first.click()
+        page.wait_for_selector(".evidence .paper > img[src]")
+        page.evaluate(LONG_TASKS)
+        slider = page.get_by_role("slider", name="Page")
+        slider.focus()
+        for step in range(STEPS):
+            slider.press("PageDown" if step % 10 == 9 else "ArrowRight")
+            page.wait_for_timeout(50)
+        found["scroll_pages_longest_task_ms"] = round(page.evaluate("Math.max(0, ...window.tasks)"))
+        found["barriers"] = 0
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            for room in ("", "library", "settings", "?search=report"):
+                page.goto(f"{address}/{room}")
+                page.wait_for_load_state("networkidle")
+                violations = Axe().run(page).response["violations"]
+                found["barriers"] += sum(each["impact"] in ("serious", "critical") for each in violations)
+        browser.close()
+    return found
+
+
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--data", type=Path)
@@ -105,7 +203,9 @@ def main() -> None:
     if shutil.which("chromium") is None:
         sys.exit("this benchmark needs chromium on the PATH")
     site = web.site()
-    figures: dict[str, Any] = {"weight_bytes": sum(len(each.packed) for each in [site.page, *site.files.values()])}
+    later = sum(len(site.files[name].packed) for name in web.LATER)
+    whole = sum(len(each.packed) for each in [site.page, *site.files.values()])
+    figures: dict[str, Any] = {"weight_bytes": whole - later, "weight_with_settings_bytes": whole}
     with tempfile.TemporaryDirectory() as folder:
         data = options.data or Path(folder)
         if options.data is None:
@@ -114,6 +214,10 @@ def main() -> None:
             for name, values in measure(address, options.rounds).items():
                 figures[name] = round(statistics.median(values))
                 figures[f"{name}_range"] = [round(min(values)), round(max(values))]
+    with tempfile.TemporaryDirectory() as folder:
+        fill_large(Path(folder))
+        with server(Path(folder)) as address:
+            figures |= measure_large(address)
     show(figures, options.json)
 
 
