@@ -19,7 +19,7 @@ TYPESCRIPT = typescript@5.9.3
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.core ## install the core, read the sample documents, answer a question about them
+demo: $(VENV)/.core ## install the core, read the sample documents, answer a question, open the page with it
 	@$(BIN)/folioscope demo
 
 test: $(VENV)/.all ## install what the tests need, torch and the other extras included, and run all of them
