@@ -137,7 +137,8 @@ def crowd(library: Any) -> None:
 
     made = library.create_collection("crowd")
     job = {"id": new_id("job"), "kind": "ingest", "collection_id": made.id, "created": now(), "cancelled": False}
-    names = [(new_id("doc"), f"report-{number:05}.pdf") for number in range(DOCUMENTS)]
+    ids = sorted(new_id("doc") for _ in range(DOCUMENTS))  # those of one second are listed by id
+    names = [(id_, f"report-{number:05}.pdf") for number, id_ in enumerate(ids)]
     common = {"collection_id": made.id, "metadata": {}, "created": now(), "current": None, "deleted": False}
     version = {"version": 1, "bytes": 1, "status": "failed", "code": "document_corrupt", "message": "It is none.",
                "job_id": job["id"], "created": now()}  # fmt: skip

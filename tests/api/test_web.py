@@ -78,10 +78,11 @@ def test_what_is_for_readers_of_the_source_is_not_sent() -> None:
     for path in STATIC.rglob("*.js"):
         source = path.read_text()
         kept = re.sub(r"/\*\*.*?\*/|^\s*//[^\n]*", "", source, flags=re.S | re.M)
-        assert all(line.count("`") % 2 == 0 for line in kept.splitlines()), f"{path}: a text goes over lines"
+        texts = re.sub(r"\"`\"|`\[\^`\]\+`", "", kept)  # a backtick as a text, and in a pattern
+        assert all(line.count("`") % 2 == 0 for line in texts.splitlines()), f"{path}: a text goes over lines"
         sent = files[path.relative_to(STATIC).as_posix()].plain.decode()
         assert not re.search(r"/\*\*|^\s*//|^ ", sent, re.M), path
-        assert all(each in sent for each in re.findall(r"\"[^\"\n]*\"|`[^`]*`", kept)), path
+        assert all(each in sent for each in re.findall(r"\"[^\"\n]*\"|`[^`]*`", texts)), path
     assert b"--row" in files[web.STYLES].plain
     assert b"/*" not in files[web.STYLES].plain
 

@@ -35,8 +35,9 @@ def test_a_deletion_can_be_taken_back_and_is_told_to_the_server_only_later(site,
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
     page.clock.run_for(11_000)
-    expect(page.locator(".lib-bar")).to_contain_text("1 document,")
+    expect(page.get_by_text("Deleted.", exact=True)).to_be_attached()
     expect(notice).to_have_count(0)
+    expect(page.locator(".lib-bar")).to_contain_text("1 document,")
     assert [each["filename"] for each in site.get("/v1/documents").json()["data"]] == [REPORT]
     hand_in(page, sample(MANUAL))  # for the tests that follow
     expect(row(page, "Dunnock").locator(".name small")).to_contain_text("6 pages")
