@@ -98,7 +98,7 @@ export function docs() {
     const pages = below.reduce((sum, each) => sum + each.pages, 0);
     const whole = below.length >= all;
     put(heading, collection.get() || "Library");
-    put(counts, !loaded.get() ? "" : matching.get() ? `${some(below.length, "document")}${matching.get()?.more ? " and more" : ""} of this filter` : [some(all, "document"), whole && all ? `, ${some(pages, "page")}` : "", failed ? `, ${failed} failed` : ""].join(""));
+    put(counts, !loaded.get() ? "" : matching.get() ? `${some(below.length, "document")}${matching.get()?.more ? " and more" : ""} of this filter` : [some(all, "document"), whole && all ? `, ${some(pages, "page")}` : "", whole && failed ? `, ${failed} failed` : ""].join(""));
     scroller.hidden = loaded.get() && !count;
     bare.hidden = !scroller.hidden;
     if (!bare.hidden) put(bare, matching.get() ? nothing() : welcome());
