@@ -25,6 +25,7 @@ SETTLED_MS = 1500  # until the marker is drawn and images are there
 def keep(page: Any, name: str) -> None:
     """What the page shows, as docs/images/<name>.webp."""
     page.mouse.move(0, 0)
+    page.wait_for_selector(":is(.leaf, .paper, .cover) img:not([src], [hidden] img)", state="detached")
     page.wait_for_timeout(SETTLED_MS)
     Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(IMAGES / f"{name}.webp", quality=QUALITY, method=6)
 

@@ -32,7 +32,7 @@ export function remove(chosen) {
   const spare = () => doomed.set(new Set([...doomed.get()].filter((id) => !ids.includes(id))));
 
   const left = h("span");
-  const box = h("div", { class: "toast undo" }, left, button("Undo", () => (end(), spare(), announce(`${what} is kept.`))));
+  const box = h("div", { class: "plate undo" }, left, button("Undo", () => (end(), spare(), announce(`${what} is kept.`))));
   let seconds = GRACE;
   const say = () => put(left, `Deleting ${what} in ${seconds} s. Leave the page and nothing is deleted.`);
   const clock = setInterval(() => {

@@ -22,7 +22,7 @@ export function docs() {
   const only = h("span", { class: "only" });
   const every = h("input", { type: "checkbox", "aria-label": "Select all that are listed" });
   const bare = h("div", { class: "bare", hidden: true });
-  const bar = h("div", { class: "toast picked", role: "group", "aria-label": "Selected documents", hidden: true });
+  const bar = h("div", { class: "plate picked", role: "group", "aria-label": "Selected documents", hidden: true });
   const head = h("div", { class: "doc-row head" }, every, h("span"), h("span", {}, "Name"), h("span", { class: "channels" }, "Channels"), h("span", { class: "state" }, "State"), h("span"));
   const scroller = h("div", { class: "docs", tabindex: -1 }, head);
   const list = virtual(scroller, draw, { "aria-label": "Documents" }, reach);
