@@ -25,7 +25,7 @@ demo: $(VENV)/.core ## install the core, read the sample documents, answer a que
 test: $(VENV)/.all ## install what the tests need, torch and the other extras included, and run all of them
 	@command -v tesseract >/dev/null || echo "tesseract is not on the PATH: its tests will be skipped (apt install tesseract-ocr)."
 	@command -v chromium >/dev/null || echo "chromium is not on the PATH: the web page's tests will be skipped (apt install chromium)."
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 check: $(VENV)/.dev ## ruff, mypy, the rules of who imports whom, the types of the web page's scripts
 	$(BIN)/ruff check .
