@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from folioscope.settings import load_settings
 from ingest import Library, schema
 from ingest.database import Database
 from tests.support.answering import taken_in
+from tests.support.qdrant import serving as vectors
 from tests.support.serving import finished, serving, upload
 
 ROOT = Path(__file__).parents[2]
@@ -207,37 +209,34 @@ def test_a_name_is_free_again_afterwards(database_url: str) -> None:
 
 
 def test_two_servers_on_one_database_carry_out_one(postgres_url: str, tmp_path: Path) -> None:
-    libraries = [
-        Library(
-            settings=load_settings(
-                {
-                    "data_dir": tmp_path / name,
-                    "database_url": postgres_url,
-                    "channels": "lexical",
-                    "model": "extractive",
-                }
-            )
-        )
-        for name in "ab"
-    ]
     start = threading.Barrier(8)
 
     def send(client: httpx2.Client) -> httpx2.Response:
         start.wait()
         return client.post("/v1/conversations", json={"title": "both"}, headers=keyed("both"))
 
-    try:
+    with ExitStack() as opened:
+        qdrant = opened.enter_context(vectors())
+        shared = {
+            "database_url": postgres_url,
+            "qdrant_url": qdrant.url,
+            "files_url": f"file://{tmp_path}/originals",
+            "channels": "lexical",
+            "model": "extractive",
+        }
+        libraries = [
+            opened.enter_context(Library(settings=load_settings({"data_dir": tmp_path / name, **shared})))
+            for name in "ab"
+        ]
         libraries[0].create_collection()
-        with serving(libraries[0]) as one, serving(libraries[1]) as two, ThreadPoolExecutor(8) as threads:
+        one, two = (opened.enter_context(serving(library)) for library in libraries)
+        with ThreadPoolExecutor(8) as threads:
             sent = [threads.submit(send, client) for client in (one, two) * 4]
             codes = [each.result().status_code for each in sent]
-            assert set(codes) <= {201, 409}
-            again = two.post("/v1/conversations", json={"title": "both"}, headers=keyed("both"))
-            assert again.headers["idempotency-replayed"] == "true"
-            assert len(one.get("/v1/conversations").json()["data"]) == 1
-    finally:
-        for library in libraries:
-            library.close()
+        assert set(codes) <= {201, 409}
+        again = two.post("/v1/conversations", json={"title": "both"}, headers=keyed("both"))
+        assert again.headers["idempotency-replayed"] == "true"
+        assert len(one.get("/v1/conversations").json()["data"]) == 1
 
 
 # --- ETags ------------------------------------------------------------------------------------------------------------

@@ -227,12 +227,13 @@ def test_documents_are_read_again(there, terms) -> None:
 
 def test_jobs(there, terms, tmp_path) -> None:
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing else")
+    before = [each["id"] for each in json.loads(there("jobs", "ls", "--json").stdout)]
     there("ingest", tmp_path / "broken.pdf", "-q", code=4)
-    newest, *_ = json.loads(there("jobs", "ls", "--json").stdout)
-    assert (newest["kind"], newest["collection"], newest["failed"]) == ("ingest", "default", 1)
-    again = json.loads(there("jobs", "retry", newest["id"], "--json").stdout)
+    (broken,) = [each for each in json.loads(there("jobs", "ls", "--json").stdout) if each["id"] not in before]
+    assert (broken["kind"], broken["collection"], broken["failed"]) == ("ingest", "default", 1)
+    again = json.loads(there("jobs", "retry", broken["id"], "--json").stdout)
     assert (again["retried"], again["failed"], again["outstanding"]) == (1, 1, 0)
-    assert there("jobs", "cancel", newest["id"]).stderr == "0 documents given up\n"
+    assert there("jobs", "cancel", broken["id"]).stderr == "0 documents given up\n"
 
 
 def test_channels_and_keys(there, run, served, terms) -> None:

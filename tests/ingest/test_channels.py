@@ -343,11 +343,11 @@ def test_a_page_that_can_not_be_drawn_is_left_out_and_noted(
     library.backfill()
     assert stands(library)["visual"] == (True, 3, 3)
     assert len(library.channels.of(library.collection().id)["visual"].index) == 1
-    with pytest.raises(Unreadable, match=r"original of a\.pdf can't be read"):
+    with pytest.raises(Unreadable, match="is not stored any more"):
         library.image(PageKey(library.document("a.pdf").id, 1, 1))
     notes = [record.getMessage() for record in caplog.records if "left out of the visual channel" in record.message]
     assert len(notes) == 2
-    assert all("a.pdf" in note and "can't be read" in note for note in notes)
+    assert all("a.pdf" in note and "is not stored any more" in note for note in notes)
 
 
 def test_an_encoder_that_goes_down_stops_its_channel_alone(
