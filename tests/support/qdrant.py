@@ -22,7 +22,7 @@ class QdrantServer(ThreadingHTTPServer):
     """
 
     def __init__(self) -> None:
-        qdrant_client = pytest.importorskip("qdrant_client")
+        qdrant_client = pytest.importorskip("qdrant_client", reason="needs the extra: pip install 'folioscope[qdrant]'")
         super().__init__(("127.0.0.1", 0), Handler)
         self.engine = qdrant_client.QdrantClient(location=":memory:")
         self.models = qdrant_client.models
