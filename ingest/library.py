@@ -388,9 +388,10 @@ class Library:
         """A page's image, uint8 [h, w, 3] RGB, upright, its longer side ``long_edge`` pixels (fewer where the pixel
         limit says so). Raises `DocumentNotFound`, `DocumentError`.
         """
+        gone = DocumentNotFound(f"There is no page {key.number} of {key.document_id}, version {key.version}.")
         row = self.catalog.version(key.document_id, key.version)
         if row is None or not 1 <= key.number <= row.pages:
-            raise DocumentNotFound(f"There is no page {key.number} of {key.document_id}, version {key.version}.")
+            raise gone
 
         def draw() -> NDArray[np.uint8]:
             try:
@@ -402,7 +403,12 @@ class Library:
                     hint="Ingest the file again.",
                 ) from error
 
-        return self.files.image(row.sha256, key.number, long_edge, draw)
+        try:
+            return self.files.image(row.sha256, key.number, long_edge, draw)
+        except Unreadable as error:
+            if self.catalog.version(key.document_id, key.version) is None:  # deleted while it was being drawn
+                raise gone from error
+            raise
 
     def words(self, keys: Sequence[PageKey]) -> Mapping[PageKey, Words]:
         """The words of these pages; a page that is gone is missing."""

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -546,3 +547,19 @@ def test_progress_is_published_with_the_workflow(library: Library, make_pdf: Mak
     progress = DBOS.get_event(f"{outcome.document_id}.{outcome.version}", "progress")
     assert progress == {"kind": "ready", "done": 2, "total": 2}
     json.dumps(progress)
+
+
+def test_a_page_whose_document_goes_while_it_is_drawn_is_not_found(
+    library: Library, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.ingest([make_pdf("a.pdf", ["One."])])
+    key = PageKey(library.document("a.pdf").id, 1, 1)
+    opened = library.original
+
+    def meanwhile(sha256: str) -> AbstractContextManager[Path]:
+        library.remove("a.pdf")
+        return opened(sha256)
+
+    monkeypatch.setattr(library, "original", meanwhile)
+    with pytest.raises(DocumentNotFound):
+        library.image(key)
