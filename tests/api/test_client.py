@@ -6,7 +6,7 @@ import dataclasses
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -299,6 +299,10 @@ def answering(*replies: bytes) -> Iterator[tuple[str, list[str]]]:
             with connection:
                 asked.append(connection.recv(65536).decode())
                 connection.sendall(reply)
+                with suppress(ConnectionError):
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65536):  # closed with something unread, it would reset what was answered
+                        pass
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve)
