@@ -13,14 +13,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import logs
 from api.problems import headers_of, of_error, problem, written
-from api.security import known
+from api.security import entered
 from folioscope.errors import FolioscopeError
 
 JSON_BYTES = 1 << 20
@@ -96,7 +95,7 @@ class Guard:
         try:
             with contextlib.ExitStack() as door:
                 if length != "0" or "transfer-encoding" in headers:
-                    await run_in_threadpool(door.enter_context, known(Request(scope)))
+                    await entered(door, Request(scope))
                 await self._app(scope, _bounded(receive, limit), answer)
         except Exception as error:
             if isinstance(error, FolioscopeError) and not begun:

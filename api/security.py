@@ -8,11 +8,12 @@ import contextlib
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from api.conversations import Conversation, Conversations
 from api.feedback import Answered, Answers
@@ -122,14 +123,15 @@ class Crowd:
                 del self._running[who]
 
 
-def scope(wanted: Scope) -> Callable[[Request], Iterator[Access]]:
+def scope(wanted: Scope) -> Callable[[Request], AsyncIterator[Access]]:
     """A dependency that lets a request in whose key has this scope.
 
     Raises `Unauthorized`, `Forbidden`, `TooManyRequests`.
     """
 
-    def admit(request: Request) -> Iterator[Access]:
-        with known(request) as key:
+    async def admit(request: Request) -> AsyncIterator[Access]:
+        with contextlib.ExitStack() as door:
+            key = await entered(door, request)
             if key is not None and LEVEL[key.scope] < LEVEL[wanted]:
                 raise Forbidden(f"This needs the scope {wanted!r}; the key has {key.scope!r}.")
             service: Service = request.app.state.service
@@ -138,17 +140,24 @@ def scope(wanted: Scope) -> Callable[[Request], Iterator[Access]]:
     return admit
 
 
+async def entered(door: contextlib.ExitStack, request: Request) -> Key | None:
+    """`known`, until ``door`` is closed; looked up once for a request, in a thread. `api.guard` does this before a body
+    is read, so that nobody without a key, and no key beyond its limit, fills the memory with bodies.
+    """
+    state = request.scope["state"]
+    if "known" in state:  # from the guard
+        key: Key | None = state["known"]
+        return key
+    return await run_in_threadpool(door.enter_context, known(request))
+
+
 @contextlib.contextmanager
 def known(request: Request) -> Iterator[Key | None]:
-    """The request's key; as long as the context lasts the request is one of its running ones. `api.guard` does this
-    before a body is read, so that nobody without a key, and no key beyond its limit, fills the memory with bodies.
+    """The request's key; as long as the context lasts the request is one of its running ones.
 
     Raises `Unauthorized`, `TooManyRequests`.
     """
     state = request.scope["state"]
-    if "known" in state:  # from the guard
-        yield state["known"]
-        return
     crowd: Crowd = request.app.state.crowd
     key = _key(request, request.app.state.service)
     who = state["key"] = key.id if key else ""

@@ -19,6 +19,7 @@ from ingest import Event, Library
 
 FETCHES = 4  # files fetched from URLs at a time: who sends slowly keeps a thread
 READERS = 8  # of whole documents at a time; others wait
+SEARCHERS = 8  # at a time, in the order they came: with more all get slower, and so does whoever wants no search
 RESUME_S = 15.0  # between two looks whether work stopped and can go on
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ log = logging.getLogger(__name__)
 
 class Service:
     """``needs_key``: whether a request without a key is refused. ``secret``: opens everything, unless it is empty.
-    ``network``: how URLs are fetched. ``readers``: lets so many read whole documents.
+    ``network``: how URLs are fetched. ``readers``, ``searchers``: let so many read whole documents, or
+    search.
     """
 
     def __init__(self, library: Library, *, needs_key: bool, secret: str = "", network: Network = PUBLIC) -> None:
@@ -35,6 +37,7 @@ class Service:
         self.library = library
         self.needs_key = needs_key
         self.readers = CapacityLimiter(READERS)
+        self.searchers = CapacityLimiter(SEARCHERS)
         self.secret = secret
         self.fetching = asyncio.Semaphore(FETCHES)
         self._model: AnswerModel | None = None

@@ -538,10 +538,15 @@ class Catalog:
         found: dict[PageKey, Words] = {}
         with self.database.read() as db:
             for start in range(0, len(keys), 200):
-                wanted = [tuple(key) for key in keys[start : start + 200]]
-                query = sa.select(c.document_id, c.version, c.number, c.source, c.words).where(
-                    sa.tuple_(c.document_id, c.version, c.number).in_(wanted)
+                numbers: dict[tuple[str, int], list[int]] = {}
+                for document_id, version, number in keys[start : start + 200]:
+                    numbers.setdefault((document_id, version), []).append(number)
+                # Not as a list of triples: for that SQLite reads the whole table.
+                wanted = (
+                    (c.document_id == document_id) & (c.version == version) & c.number.in_(listed)
+                    for (document_id, version), listed in numbers.items()
                 )
+                query = sa.select(c.document_id, c.version, c.number, c.source, c.words).where(sa.or_(*wanted))
                 for row in db.execute(query):
                     found[PageKey(row.document_id, row.version, row.number)] = unpack(row.words, row.source)
         return found

@@ -82,18 +82,19 @@ class TextAnalyzer:
         ``words``: those of one page in reading order; both parts of a word hyphenated across a line end match.
         """
         numbers = {term: number for number, terms in enumerate(self.alternatives(query)) for term in terms}
-        tokens = dict(enumerate(map(_tokens, words)))
-        distinct = {token for part in tokens.values() for token in part}
+        parts = {word: _tokens(word) for word in set(words)}
+        distinct = {token for part in parts.values() for token in part}
         language = language_of(distinct)
         stop, stems = STOP_WORDS[language], _stems(language)
-        hyphenated = [position for position, word in enumerate(words[:-1]) if word.endswith(_HYPHENS) and len(word) > 1]
-        for position in hyphenated:
-            joined = _tokens(f"{words[position]}\n{words[position + 1]}")
-            if any(stems[token] in numbers for token in joined):
-                tokens[position] = tokens[position + 1] = joined
-                distinct.update(joined)
         wanted = {token: numbers[stems[token]] for token in distinct - stop if stems[token] in numbers}
-        return {position: wanted[token] for position, part in tokens.items() for token in part if token in wanted}
+        matching = {word: wanted[token] for word, part in parts.items() for token in part if token in wanted}
+        found = {position: matching[word] for position, word in enumerate(words) if word in matching}
+        for position, word in enumerate(words[:-1]):
+            if word.endswith(_HYPHENS) and len(word) > 1:
+                for token in _tokens(f"{word}\n{words[position + 1]}"):
+                    if token not in stop and stems[token] in numbers:
+                        found[position] = found[position + 1] = numbers[stems[token]]
+        return dict(sorted(found.items()))
 
 
 def split(text: str) -> list[str]:

@@ -11,22 +11,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
 from folioscope.domain import Region, Words
-from folioscope.ports import Analyzer
 
 MAX_REGIONS = 12
 MIN_SCORE = 0.25
 SNIPPET_LENGTH = 240
 
 
-def text_regions(words: Words, query: str, analyzer: Analyzer) -> tuple[Region, ...]:
+def text_regions(words: Words, found: Mapping[int, int]) -> tuple[Region, ...]:
     """Boxes around words that match the query, one for each run on a line, best first; at most `MAX_REGIONS`.
 
-    A line scores by the distinct words of the query on it and, half, on its neighbours, so that lines which hold the
-    query together come before lone matches; the best is 1, lines under `MIN_SCORE` are left out.
+    ``found``: what `Analyzer.matches` gives for the page's words. A line scores by the distinct words of the query on
+    it and, half, on its neighbours, so that lines which hold the query together come before lone matches; the best is
+    1, lines under `MIN_SCORE` are left out.
     """
-    found = analyzer.matches(query, words.texts)
-    runs = _runs(found, words.lines.tolist())
-    scores = _line_scores(found, words.lines.tolist(), _weights(found))
+    lines = words.lines.tolist()
+    runs = _runs(found, lines)
+    scores = _line_scores(found, lines, _weights(found))
     best = max(scores.values(), default=1.0)
     ranked = sorted((-scores[line] / best, start, stop) for line, start, stop in runs)
     return tuple(
@@ -36,15 +36,16 @@ def text_regions(words: Words, query: str, analyzer: Analyzer) -> tuple[Region, 
     )
 
 
-def snippet(words: Words, query: str, analyzer: Analyzer, length: int = SNIPPET_LENGTH) -> str:
+def snippet(words: Words, found: Mapping[int, int], length: int = SNIPPET_LENGTH) -> str:
     """The passage of at most ``length`` characters that holds most of the query; the page's start where none does.
 
-    An ellipsis stands where the page goes on before or after it.
+    ``found``: what `Analyzer.matches` gives for the page's words. An ellipsis stands where the page goes on before or
+    after it.
     """
     if not len(words):
         return ""
     ends = list(accumulate(len(text) + 1 for text in words.texts))
-    start, stop = _best_window(analyzer.matches(query, words.texts), ends, length)
+    start, stop = _best_window(found, ends, length)
     start = _widened(words, ends, start, (length - ends[stop - 1] + _begin(ends, start)) // 2)
     stop = _reach(ends, start, length)
     text = words.text(start, stop).replace("\n", " ")

@@ -248,11 +248,8 @@ class Retriever:
         return [self._illustrate(hit, words[hit.key], query) if hit.key in words else hit for hit in hits]
 
     def _illustrate(self, hit: PageHit, words: Words, query: str) -> PageHit:
-        return replace(
-            hit,
-            snippet=snippet(words, query, self._analyzer),
-            regions=text_regions(words, query, self._analyzer),
-        )
+        found = self._analyzer.matches(query, words.texts)
+        return replace(hit, snippet=snippet(words, found), regions=text_regions(words, found))
 
 
 def _check(query: str, image: NDArray[np.uint8] | None, k: int) -> None:

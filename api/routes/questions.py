@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import BinaryIO
 
+import anyio.to_thread
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -24,17 +25,24 @@ from ingest.database import new_id
 router = APIRouter(prefix="/v1", tags=["questions"])
 
 
-@router.post("/search")
-def search(body: SearchIn, access: Reader) -> SearchOut:
+@router.post("/search", response_model=SearchOut)
+async def search(body: SearchIn, access: Reader) -> Response:
     """The pages that matter, best first."""
-    return _search(access, body, None)
+    return await _searched(access, body, None)
 
 
-@router.post("/search/image", openapi_extra={"requestBody": query_image.BODY})
-async def search_by_image(request: Request, access: Reader) -> SearchOut:
+@router.post("/search/image", response_model=SearchOut, openapi_extra={"requestBody": query_image.BODY})
+async def search_by_image(request: Request, access: Reader) -> Response:
     """The pages that look like an uploaded image, or a PDF's first page; with words beside it, both."""
     async with query_image.form(request) as (file, search):
-        return await run_in_threadpool(_search, access, search, file)
+        return await _searched(access, search, file)
+
+
+async def _searched(access: Access, body: SearchIn, uploaded: BinaryIO | None) -> Response:
+    def found() -> Response:
+        return Response(_search(access, body, uploaded).model_dump_json(), media_type="application/json")
+
+    return await anyio.to_thread.run_sync(found, limiter=access.service.searchers)
 
 
 def _search(access: Access, body: SearchIn, uploaded: BinaryIO | None) -> SearchOut:

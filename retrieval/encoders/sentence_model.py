@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,14 +34,15 @@ MAX_TOKENS = 256  # longer inputs are cut; what all-MiniLM-L6-v2 was trained for
 
 
 class SentenceModel:
-    """``model``: ``auto`` or a folder. ``threads``: of onnxruntime within one call; 0: one for each core.
+    """``model``: ``auto`` or a folder. ``threads``: how many batches of one call are worked on at once; 0: one for each
+    core. May be used by several threads.
 
     Only looks for the files; weights are read at the first `encode`. Raises `ChannelUnavailable` where the package
     is not installed or incomplete, `ConfigError` where a folder lacks a file or a setting in it is not understood.
     """
 
     def __init__(self, model: str = "auto", *, threads: int = 0) -> None:
-        self.threads = threads
+        self.threads = threads or os.cpu_count() or 1
         if model == "auto":
             self.name, self.folder, self.graph = MINILM, package_folder(), GRAPH
             self.weights: Path | None = self.folder / "model.safetensors"
@@ -83,7 +86,8 @@ class SentenceModel:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
+        # A question is over in milliseconds on one core, and threads of its own would keep both from other questions.
+        options.intra_op_num_threads = 1
         options.log_severity_level = 3
         if self.weights:
             weights = packed(read_safetensors(self.weights))
@@ -123,8 +127,17 @@ class SentenceModel:
         """float32 [len(texts), dim], rows of length 1. Questions are texts like others to these models."""
         tokens = [self.tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
         vectors = np.zeros((len(texts), self.dim), np.float32)
-        for batch in batches([len(text) for text in tokens], BATCH_TOKENS):
+
+        def work(batch: list[int]) -> None:
             vectors[batch] = self.encode_tokens([tokens[position] for position in batch])
+
+        parts = list(batches([len(text) for text in tokens], BATCH_TOKENS))
+        if min(self.threads, len(parts)) < 2:
+            for batch in parts:
+                work(batch)
+        else:
+            with ThreadPoolExecutor(self.threads, thread_name_prefix="semantic") as pool:
+                list(pool.map(work, parts))
         return vectors
 
     def encode_tokens(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:

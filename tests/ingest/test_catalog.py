@@ -1,9 +1,12 @@
 """The catalog's promises, on SQLite and on Postgres."""
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +95,35 @@ def test_files_that_cannot_be_read_are_no_duplicates_and_nothing_is_outstanding(
     assert not any(entry.duplicate for entry in entries)
     assert catalog.outstanding_versions() == []
     assert {document.problem.code for document in catalog.documents(reports)} == {"document_unreadable"}
+
+
+def test_the_words_of_pages_are_found_without_reading_the_whole_table(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+    catalog = Catalog(database)
+    reports = catalog.create_collection("reports", {"lexical": "lexical"})
+    entries = [register(catalog, reports, f"/{name}.pdf", name) for name in "abc"]
+    for entry in entries:
+        read(catalog, entry, *(page(number, entry.document_id, str(number)) for number in range(1, 4)))
+    keys = [PageKey(entry.document_id, 1, number) for entry in entries[:2] for number in (3, 1)]
+    asked: list[tuple[str, Any]] = []
+
+    def hear(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", hear)
+    try:
+        found = catalog.words([*keys, PageKey("doc_gone", 1, 1), keys[0]])
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", hear)
+    assert {key: list(words.texts) for key, words in found.items()} == {
+        key: [key.document_id, str(key.number)] for key in keys
+    }
+    [(statement, parameters)] = asked
+    with contextlib.closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as db:
+        plan = [row[-1] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    assert plan
+    assert not any("SCAN" in step for step in plan), plan
+    database.close()
 
 
 def test_what_was_deleted_meanwhile_is_not_read_again(catalog: Catalog, reports: Collection) -> None:

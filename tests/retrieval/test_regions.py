@@ -23,6 +23,10 @@ def lines(*texts):
     return Words(words, boxes, np.array(numbers, np.int32), np.zeros(count, np.int32), "text-layer")
 
 
+def found(page, query):
+    return ANALYZER.matches(query, page.texts)
+
+
 def line_of(region):
     return int(region.box.y0 * 100 + 0.5)
 
@@ -33,7 +37,7 @@ def columns(region):
 
 def test_the_line_that_holds_the_query_comes_first():
     page = lines("total of all", "some other words", "the net revenue in total grew", "nothing here", "net")
-    regions = text_regions(page, "What is the total net revenue?", ANALYZER)
+    regions = text_regions(page, found(page, "What is the total net revenue?"))
     assert line_of(regions[0]) == 2
     assert regions[0].score == 1.0
     assert {region.kind for region in regions} == {"text_match"}
@@ -42,20 +46,20 @@ def test_the_line_that_holds_the_query_comes_first():
 
 def test_one_box_for_each_run():
     page = lines("net revenue of the year and many more words before revenue")
-    regions = text_regions(page, "net revenue for the year", ANALYZER)
+    regions = text_regions(page, found(page, "net revenue for the year"))
     assert sorted(columns(region) for region in regions) == [(0, 2), (4, 5), (10, 11)]
-    bridged = text_regions(lines("net and revenue"), "net revenue", ANALYZER)
+    bridged = text_regions(lines("net and revenue"), found(lines("net and revenue"), "net revenue"))
     assert [columns(region) for region in bridged] == [(0, 3)]
 
 
 def test_a_word_across_a_line_end_gets_two_boxes():
     page = lines("they signed the agree-", "ment in spring")
-    assert sorted(line_of(region) for region in text_regions(page, "the agreement of the two", ANALYZER)) == [0, 1]
+    assert sorted(line_of(region) for region in text_regions(page, found(page, "the agreement of the two"))) == [0, 1]
 
 
 def test_few_regions_and_never_the_whole_page():
     page = lines(*["revenue grew and revenue fell"] * 60)
-    regions = text_regions(page, "revenue", ANALYZER)
+    regions = text_regions(page, found(page, "revenue"))
     assert 0 < len(regions) <= MAX_REGIONS
     assert all(region.box.y1 - region.box.y0 < 0.02 for region in regions)
 
@@ -63,19 +67,19 @@ def test_few_regions_and_never_the_whole_page():
 @pytest.mark.parametrize("query", ["the of", "absent", ""])
 def test_nothing_matches(query):
     page = lines("net revenue")
-    assert text_regions(page, query, ANALYZER) == ()
-    assert snippet(page, query, ANALYZER) == "net revenue"
+    assert text_regions(page, found(page, query)) == ()
+    assert snippet(page, found(page, query)) == "net revenue"
 
 
 def test_a_page_without_words():
-    assert text_regions(Words.empty(), "revenue", ANALYZER) == ()
-    assert snippet(Words.empty(), "revenue", ANALYZER) == ""
+    assert text_regions(Words.empty(), found(Words.empty(), "revenue")) == ()
+    assert snippet(Words.empty(), found(Words.empty(), "revenue")) == ""
 
 
 def test_the_snippet_is_the_passage_that_answers():
     filler = ["Lorem ipsum dolor sit amet consectetur adipiscing elit."] * 30
     page = lines(*filler, "The net revenue of the firm was 5,120 million.", *filler, "Only revenue.", *filler)
-    text = snippet(page, "What was the net revenue of the firm?", ANALYZER)
+    text = snippet(page, found(page, "What was the net revenue of the firm?"))
     assert "The net revenue of the firm was 5,120 million." in text
     assert len(text) <= SNIPPET_LENGTH + 4
     assert len(text) > SNIPPET_LENGTH / 2
@@ -85,13 +89,13 @@ def test_the_snippet_is_the_passage_that_answers():
 
 def test_the_snippet_starts_with_a_sentence_where_one_is_near():
     page = lines(*["Lorem ipsum dolor sit amet."] * 20, "In that year the firm had revenue.", *["Lorem ipsum."] * 20)
-    text = snippet(page, "What revenue did the firm have?", ANALYZER)
+    text = snippet(page, found(page, "What revenue did the firm have?"))
     assert text.startswith("… In that year the firm had revenue. Lorem ipsum.")
 
 
 def test_the_snippet_of_a_page_without_a_match_is_its_start():
     page = lines(*["Lorem ipsum dolor sit amet consectetur."] * 20)
-    text = snippet(page, "revenue", ANALYZER)
+    text = snippet(page, found(page, "revenue"))
     assert text.startswith("Lorem ipsum")
     assert text.endswith(" …")
     assert len(text) <= SNIPPET_LENGTH + 2
@@ -99,4 +103,4 @@ def test_the_snippet_of_a_page_without_a_match_is_its_start():
 
 def test_a_word_longer_than_the_snippet_is_given_whole():
     page = lines("x" * 300 + " revenue", "y")
-    assert "revenue" in snippet(page, "revenue", ANALYZER)
+    assert "revenue" in snippet(page, found(page, "revenue"))
