@@ -63,22 +63,30 @@ def serve(
         if needs_key:
             _demand_a_key(library, host)
         listening = listen(host, port)
-        if not quiet:
-            address = f"http://{_bracketed(host)}:{listening.getsockname()[1]}"
-            say(f"Folioscope answers at {address}{' to who has a key' if needs_key else ''}; Ctrl-C stops it.")
-        answer(library, listening, host, needs_key=needs_key, hosts=allow_host or ())
+        address = f"http://{_bracketed(host)}:{listening.getsockname()[1]}"
+        whom = " to who has a key" if needs_key else ""
+        greeting = "" if quiet else f"Folioscope answers at {address}{whom}; Ctrl-C stops it."
+        answer(library, listening, host, needs_key=needs_key, hosts=allow_host or (), greeting=greeting)
 
 
 def answer(
-    library: Library, listening: socket.socket, host: str, *, needs_key: bool = False, hosts: Collection[str] = ()
+    library: Library,
+    listening: socket.socket,
+    host: str,
+    *,
+    needs_key: bool = False,
+    hosts: Collection[str] = (),
+    greeting: str = "",
 ) -> None:
-    """Requests to the listening socket, until a signal."""
-    from api.app import create_app  # a second or more, so only for who may serve
-
+    """Requests to the listening socket, until a signal. ``greeting``: said as soon as clients may come."""
     secret = secrets.token_urlsafe(32)
-    app = create_app(library, needs_key=needs_key, hosts=[_bracketed(host), *hosts], secret=secret)
+    # Announced first: who comes while the application is loaded waits, and is not told that the folder is in use.
     with library.folder.announced(f"http://{_bracketed(_from_here(host))}:{listening.getsockname()[1]}", secret):
-        _run(app, listening)
+        if greeting:
+            say(greeting)
+        from api.app import create_app  # a second or more, so only for who may serve
+
+        _run(create_app(library, needs_key=needs_key, hosts=[_bracketed(host), *hosts], secret=secret), listening)
 
 
 def worker(data_dir: DataDir = None, quiet: Quiet = False) -> None:
