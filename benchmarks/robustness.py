@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ GOLDEN = ROOT / "tests" / "goldens" / "robustness.json"
 LIMITS = Limits(memory_mb=2048, cpu_s=600, page_s=60.0, max_pages=2000, max_pixels=40_000_000)
 OCR = Ocr("tesseract", "eng")
 Outcome = dict[str, Any]
+Case = tuple[str, Path, str | None]
 
 
-def cases(folder: Path) -> list[tuple[str, Path, str | None]]:
+def cases(folder: Path) -> list[Case]:
     """Name, path and password: a row for each file, and another where a password is known."""
-    found: list[tuple[str, Path, str | None]] = []
+    found: list[Case] = []
     for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         path = folder / row["file"]
@@ -60,12 +62,12 @@ def outcome(sandbox: Sandbox, path: Path, password: str | None) -> Outcome:
     }
 
 
-def run(folder: Path, workers: int) -> tuple[dict[str, Outcome], dict[str, float], int]:
+def run(chosen: Sequence[Case], workers: int) -> tuple[dict[str, Outcome], dict[str, float], int]:
     """Outcomes and seconds by name, and the number of processes that are left when the sandbox is closed."""
     check_tesseract(OCR.languages)
     seconds: dict[str, float] = {}
 
-    def one(case: tuple[str, Path, str | None]) -> tuple[str, Outcome]:
+    def one(case: Case) -> tuple[str, Outcome]:
         name, path, password = case
         start = time.perf_counter()
         ended = outcome(sandbox, path, password)
@@ -74,7 +76,7 @@ def run(folder: Path, workers: int) -> tuple[dict[str, Outcome], dict[str, float
 
     before = set(tree(os.getpid()))
     with Sandbox(LIMITS, OCR, workers) as sandbox, ThreadPoolExecutor(workers) as threads:
-        outcomes = dict(threads.map(one, cases(folder)))
+        outcomes = dict(threads.map(one, chosen))
     return outcomes, seconds, len(set(tree(os.getpid())) - before)
 
 
@@ -93,7 +95,7 @@ def main() -> int:
     line.add_argument("--update", action="store_true", help="write the golden table anew")
     arguments = line.parse_args()
     workers = os.cpu_count() or 1
-    outcomes, seconds, orphans = run(need_corpus("robustness"), workers)
+    outcomes, seconds, orphans = run(cases(need_corpus("robustness")), workers)
     if arguments.update:
         GOLDEN.parent.mkdir(parents=True, exist_ok=True)
         rows = (f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(outcomes.items()))

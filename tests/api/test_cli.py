@@ -22,6 +22,7 @@ from api.cli.answering import show
 from folioscope import __version__
 from folioscope.domain import Answer, DocumentRef, PageHit, Segment
 from folioscope.settings import Settings
+from tests.support.commands import Starter
 
 MakePdf = Callable[..., Path]
 PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
@@ -41,13 +42,11 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def run(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run(environment: dict[str, str], starter: Starter) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command; ``code`` is the exit code expected."""
 
     def command(*arguments: str | Path, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*PROGRAM, *map(str, arguments)], env={**environment, **more}, capture_output=True, text=True, timeout=120
-        )
+        done = starter.run(*arguments, env={**environment, **more})
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done

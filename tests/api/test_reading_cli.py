@@ -18,6 +18,7 @@ from PIL import Image
 from api.cli.look import Kind
 from api.cli.main import main
 from generation.look import PRESETS
+from tests.support.commands import Starter
 from tests.support.readers import pages_of
 from tests.support.vendors import MODELS, Asked, Refusal, Vendors
 
@@ -165,12 +166,11 @@ def test_fields_of_every_document_of_a_collection(run: Run, vendors: Vendors) ->
 
 
 def test_files_are_taken_in_and_what_does_not_conform_is_kept(
-    environment: dict[str, str], papers: Path, vendors: Vendors, tmp_path: Path
+    environment: dict[str, str], papers: Path, vendors: Vendors, tmp_path: Path, starter: Starter
 ) -> None:
     def command(*words: str | Path, code: int) -> Shown:
-        call = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()", *map(str, words)]
         env = {**os.environ, **environment, "FOLIOSCOPE_DATA_DIR": str(tmp_path / "data")}
-        done = subprocess.run(call, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        done = starter.run(*words, env=env)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return Shown(done.stdout, done.stderr)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
+from tests.support.commands import CORE, Starter
+
+VISION = "tests.support.vision_imports"
 COLOURS = {"red": (214, 40, 40), "green": (30, 150, 60), "blue": (40, 80, 220)}
 SHAPES = ("circle", "square", "triangle")
 CLASSES = [(colour, shape) for colour in COLOURS for shape in SHAPES]
@@ -121,14 +121,20 @@ def photos(tmp_path, shapes):
     return folder
 
 
+@pytest.fixture(scope="session")
+def vision_starter():
+    with Starter(*CORE, VISION) as started:
+        yield started
+
+
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, vision_starter):
     env = {name: value for name, value in os.environ.items() if not name.startswith(("FOLIOSCOPE_", "HF_"))}
     env |= {"FOLIOSCOPE_DATA_DIR": str(tmp_path / "data"), "FOLIOSCOPE_CONFIG": str(tmp_path / "folioscope.toml")}
     env |= {"FOLIOSCOPE_CHANNELS": "lexical", "NO_COLOR": "1", "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
 
     def command(*arguments, code=0):
-        done = subprocess.run([*PROGRAM, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=120)
+        done = vision_starter.run(*arguments, env=env)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done

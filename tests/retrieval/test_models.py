@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,8 +20,8 @@ from folioscope.errors import ConfigError
 from retrieval.encoders import ENCODERS
 from retrieval.encoders.hub import is_cached, is_repo
 from retrieval.encoders.models import KNOWN, hub_id, pull
+from tests.support.commands import Starter
 
-PROGRAM = [sys.executable, "-W", "error", "-c", "from api.cli.main import main; main()"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONFIG = json.dumps({"model_type": "clip", "projection_dim": 24, "vision_config": {"image_size": 96}}).encode()
 REPOS = {
@@ -96,11 +95,11 @@ def hub() -> Iterator[str]:
 
 
 @pytest.fixture
-def run(tmp_path: Path):
+def run(tmp_path: Path, starter: Starter):
     def command(*arguments: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("FOLIOSCOPE_", "HF_"))}
         env |= {"HF_HOME": str(tmp_path / "hub"), "NO_COLOR": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", **more}
-        done = subprocess.run([*PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=120)
+        done = starter.run(*arguments, env=env)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done
