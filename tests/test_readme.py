@@ -1,10 +1,9 @@
 """What the README shows works as shown."""
 
+import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import typer
 
 from api import samples
 from api.cli.main import app
+from tests.support.commands import Starter
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,15 +38,13 @@ def test_the_notebook_does_the_whole_job(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_every_command_line_names_a_command_and_options_that_exist() -> None:
+def test_every_command_line_names_a_command_and_options_that_exist(starter: Starter) -> None:
     for line in block("", "On the command line").splitlines():
         program, *words = shlex.split(line.split("#")[0])
         assert program == "folioscope"
         command = words[: 2 if words[0] in ("docs", "collections", "jobs", "config", "channels") else 1]
-        call = "from api.cli.main import main; main()"
-        shown = subprocess.run(
-            [sys.executable, "-c", call, *command, "--help"], capture_output=True, text=True, check=True
-        )
+        shown = starter.run(*command, "--help", env=os.environ)
+        assert shown.returncode == 0, shown
         for word in words:
             if word.startswith("-"):
                 assert word in shown.stdout, (line, word)

@@ -67,6 +67,7 @@ def tiny_model(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_adding_switching_and_removing_a_channel(run, make_pdf, tmp_path: Path) -> None:
     run("ingest", make_pdf("a.pdf", ["The tide tables hang in the harbour.", "Bread rises."]), "--channel", "lexical")
     added = run("channels", "add", "semantic")

@@ -241,6 +241,7 @@ def test_settings_say_where_they_come_from(run, tmp_path: Path) -> None:
     assert "hunter2" not in run("config", "show", "--json", FOLIOSCOPE_DATABASE_URL=secret).stdout
 
 
+@pytest.mark.slow
 def test_doctor_checks_and_never_prints_keys(run) -> None:
     done = run("doctor", "--json", OPENAI_API_KEY="sk-very-secret", FOLIOSCOPE_AUTO_MODELS="gemini:some-model")
     results = {row["name"]: row for row in json.loads(done.stdout)}
@@ -251,10 +252,13 @@ def test_doctor_checks_and_never_prints_keys(run) -> None:
     assert results["answering model"]["detail"].startswith("extractive")
     assert "gemini: GEMINI_API_KEY is not set" in results["vision models"]["detail"]
     assert "sk-very-secret" not in done.stdout + done.stderr
-    broken = run("doctor", code=1, FOLIOSCOPE_DATABASE_URL="postgresql+psycopg://nobody@127.0.0.1:1/none")
-    assert "BAD" in broken.stdout
-    alone = run("doctor", code=1, FOLIOSCOPE_QDRANT_URL="http://127.0.0.1:1").stdout
-    assert "BAD  vectors: " in alone
+    nowhere = {
+        "FOLIOSCOPE_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/none",
+        "FOLIOSCOPE_QDRANT_URL": "http://127.0.0.1:1",
+    }
+    broken = run("doctor", code=1, **nowhere).stdout
+    assert "BAD  database: " in broken
+    assert "BAD  vectors: " in broken
 
 
 def test_nothing_heavy_is_imported_for_help_and_version() -> None:
@@ -334,8 +338,9 @@ def test_what_changes_something_says_so_in_json(run, make_pdf: MakePdf) -> None:
     assert gone["filename"] == "a.pdf"
 
 
+@pytest.mark.slow
 def test_interrupted_once_it_finishes_pages_and_says_how_to_go_on(run, interrupt, make_pdf: MakePdf) -> None:
-    paths = [make_pdf(f"d{n}.pdf", [f"page {p} of {n}" for p in range(400)]) for n in range(8)]
+    paths = [make_pdf(f"d{n}.pdf", [f"page {p} of {n}" for p in range(400)]) for n in range(4)]
     done = interrupt("ingest", "--workers", "1", *paths, when=_any_page)
     assert done.returncode == 130, done.stderr
     assert "folioscope jobs watch" in done.stderr
@@ -344,6 +349,7 @@ def test_interrupted_once_it_finishes_pages_and_says_how_to_go_on(run, interrupt
     assert {(document["status"], document["pages"]) for document in documents} == {("ready", 400)}
 
 
+@pytest.mark.slow
 def test_interrupted_it_never_answers_from_what_happened_to_be_ready(run, interrupt, make_pdf: MakePdf) -> None:
     paths = [make_pdf(f"d{n}.pdf", [f"page {p} of {n}" for p in range(400)]) for n in range(4)]
     done = interrupt("ask", "page 1?", *paths, when=_any_page, FOLIOSCOPE_WORKERS="1")

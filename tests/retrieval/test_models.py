@@ -132,7 +132,7 @@ def test_a_download_that_was_cut_short_is_not_taken_for_the_model(run, hub: str)
 
 
 def test_a_model_is_here_when_its_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
+    import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     folder = tmp_path / "models--tiny--clip" / "snapshots" / COMMIT

@@ -52,7 +52,11 @@ def boxes_of(words: list[dict[str, Any]], text: str) -> list[list[float]]:
 def strokes(page: Any) -> list[dict[str, float]]:
     """What is marked strongly, in shares of the paper."""
     expect(page.locator(".evidence .paper > img")).to_have_attribute("src", re.compile("."))  # set when it is decoded
-    page.wait_for_timeout(700)  # until the marker has been drawn
+    page.wait_for_timeout(700)  # one that should not be there would come now
+    page.wait_for_function(
+        "() => document.querySelector('.evidence .paper').getAnimations({ subtree: true })"
+        ".every((each) => each.playState !== 'running')"
+    )
     return page.evaluate(
         """() => {
             const paper = document.querySelector('.evidence .paper').getBoundingClientRect();
@@ -67,8 +71,8 @@ def strokes(page: Any) -> list[dict[str, float]]:
 
 def assert_marked(page: Any, boxes: list[list[float]]) -> None:
     """The middle of each word lies under a stroke, and no stroke is much larger than its words."""
+    expect(page.locator(".evidence .stroke.strong").first).to_be_attached()
     drawn = strokes(page)
-    assert drawn
     for x0, y0, x1, y1 in boxes:
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
         assert any(each["x0"] <= x <= each["x1"] and each["y0"] <= y <= each["y1"] for each in drawn), (x, y, drawn)
