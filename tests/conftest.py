@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.commands import CORE, Starter
@@ -17,6 +18,11 @@ for variable in ("ANTHROPIC", "OPENAI", "GEMINI", "GOOGLE"):
 
 # Several processes run tests at a time: a team of threads each would only get in the others' way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Programs that tests start keep what they compile: else every one would compile the project anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
