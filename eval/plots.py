@@ -20,7 +20,16 @@ SIZE = (6.4, 3.6)  # inches
 MARKERS = "osD^vP*X"
 
 
-def recall_curves(runs: Sequence[Run], scope: Scope = "whole") -> str:
+class Picture(str):
+    """SVG, an element of a page, that shows itself in a notebook."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return self
+
+
+def recall_curves(runs: Sequence[Run], scope: Scope = "whole") -> Picture:
     """Share of the relevant pages among the first k, k from 1 to the runs' depth."""
     figure, axes = _new(f"Recall, {TITLES[scope]}", "pages looked at", "share of the relevant pages found")
     for run in runs:
@@ -33,7 +42,7 @@ def recall_curves(runs: Sequence[Run], scope: Scope = "whole") -> str:
     return _svg(figure, axes)
 
 
-def against_cost(runs: Sequence[Run], measure: str, scope: Scope = "whole") -> tuple[str, str]:
+def against_cost(runs: Sequence[Run], measure: str, scope: Scope = "whole") -> tuple[Picture, Picture]:
     """Quality against KiB a page, and against the median milliseconds of a search; one point a run."""
     pictures = []
     for title in ("KiB a page", "milliseconds a search (median)"):
@@ -50,11 +59,11 @@ def against_cost(runs: Sequence[Run], measure: str, scope: Scope = "whole") -> t
     return pictures[0], pictures[1]
 
 
-def by_label(runs: Sequence[Run], measure: str, scope: Scope = "whole") -> str:
+def by_label(runs: Sequence[Run], measure: str, scope: Scope = "whole") -> Picture:
     """A bar a run for each value of the label that tells groups apart; empty where none does."""
     parts = {value: count for run in runs for value, (_, count) in run.by_label(scope, measure).items()}
     if not parts:
-        return ""
+        return Picture()
     figure, axes = _new(f"{measure} by group, {TITLES[scope]}", "", measure)
     width = 0.8 / len(runs)
     for number, run in enumerate(runs):
@@ -66,13 +75,13 @@ def by_label(runs: Sequence[Run], measure: str, scope: Scope = "whole") -> str:
     return _svg(figure, axes)
 
 
-def threshold(run: Run) -> str:
+def threshold(run: Run) -> Picture:
     """Precision and recall of refusing, and the share of answerable questions answered, by the confidence under which a
     question is refused; empty without answers to questions of both kinds.
     """
     sure = run.confidences()
     if len({none for _, none in sure}) < 2:
-        return ""
+        return Picture()
     confidences, none = [c for c, _ in sure], [n for _, n in sure]
     at = np.unique([0.0, *confidences, 1.0])
     rows = [metrics.not_found(confidences, none, float(value)) for value in at]
@@ -104,7 +113,7 @@ def _new(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _svg(figure: Figure, axes: Axes) -> str:
+def _svg(figure: Figure, axes: Axes) -> Picture:
     """The picture as an element of a page; the same bytes for the same figure."""
     from matplotlib import rc_context
 
@@ -114,4 +123,4 @@ def _svg(figure: Figure, axes: Axes) -> str:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "folioscope"}):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     text = file.getvalue()
-    return text[text.index("<svg") :]
+    return Picture(text[text.index("<svg") :])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -13,8 +11,9 @@ from numpy.typing import NDArray
 
 from eval import plots
 from eval.comparisons import Comparison, Flip, compare
+from eval.pictures import element
 from eval.records import SCOPES, Run
-from eval.tables import html_table, markdown_table
+from eval.tables import Table, html_table, markdown_table
 from folioscope.errors import EvaluationError, FolioscopeError
 
 Draw = Callable[[str, int], NDArray[np.uint8]]
@@ -79,8 +78,8 @@ def write(path: str | Path, runs: Sequence[Run], draw: Draw | None = None) -> li
     return [page, plain]
 
 
-def side_by_side(runs: Sequence[Run]) -> tuple[list[str], list[list[object]]]:
-    """Head and rows: each figure in each run."""
+def side_by_side(runs: Sequence[Run]) -> Table:
+    """Each figure in each run."""
     figures: dict[str, dict[int, float | None]] = {}
     for number, run in enumerate(runs):
         for scope in SCOPES:
@@ -96,7 +95,7 @@ def side_by_side(runs: Sequence[Run]) -> tuple[list[str], list[list[object]]]:
             if channel.encode_ms is not None:
                 figures.setdefault(f"ms to encode a page, {channel.name}", {})[number] = channel.encode_ms
     rows: list[list[object]] = [[name, *(of.get(n) for n in range(len(runs)))] for name, of in figures.items()]
-    return ["", *(run.name for run in runs)], rows
+    return Table(["", *(run.name for run in runs)], rows)
 
 
 def _title(runs: Sequence[Run]) -> str:
@@ -171,17 +170,6 @@ def _flip(flip: Flip, found: Comparison, draw: Draw) -> str:
 def _page(role: str, document: str, page: int, draw: Draw) -> str:
     caption = f"<figcaption>{escape(role)}: {escape(document)}, page {page}</figcaption>"
     try:
-        return f"<figure><img src='{thumbnail(draw(document, page))}' alt=''>{caption}</figure>"
+        return f"<figure>{element(draw(document, page), THUMBNAIL)}{caption}</figure>"
     except FolioscopeError as error:  # deleted since, or it can't be drawn
         return f"<figure><p>{escape(str(error))}</p>{caption}</figure>"
-
-
-def thumbnail(image: NDArray[np.uint8]) -> str:
-    """A page image as a data URL: JPEG, its longer side at most `THUMBNAIL` pixels."""
-    from PIL import Image
-
-    small = Image.fromarray(image)
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    file = io.BytesIO()
-    small.save(file, "JPEG", quality=70)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

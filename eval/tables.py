@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
+
+
+class Table(NamedTuple):
+    """A table that shows itself in a notebook; ``rows`` as long as ``head``."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+    def _repr_html_(self) -> str:
+        return html_table(self.head, self.rows)
 
 
 def html_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -268,6 +268,11 @@ class PageHit:
         """The page this hit is about."""
         return PageKey(self.document.id, self.document.version, self.page)
 
+    def _repr_html_(self) -> str:
+        from folioscope import html
+
+        return html.hit(self)
+
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
@@ -291,6 +296,11 @@ class SearchResult:
             if share.done < share.total
         )
         return (*partly, *self.notes)
+
+    def _repr_html_(self) -> str:
+        from folioscope import html
+
+        return html.result(self)
 
 
 # --- models that read and write -------------------------------------------------------------------------------------
@@ -464,3 +474,8 @@ class Answer:
         """The whole answer."""
         texts = (segment.text for segment in self.segments)
         return "".join(text if text.startswith("\n") else f" {text}" for text in texts).lstrip(" ")
+
+    def _repr_html_(self) -> str:
+        from folioscope import html
+
+        return html.answer(self)

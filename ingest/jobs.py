@@ -14,12 +14,15 @@ DBOS is one per process, so one library at a time can run jobs in a process.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import get_args
+from functools import wraps
+from typing import ParamSpec, TypeVar, get_args
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from dbos import error as dbos_errors
@@ -48,8 +51,28 @@ WORKFLOWS_VERSION = "1"  # of those below; a newer one would not take an older o
 
 DOCTOR = "`folioscope doctor` looks at it; what is outstanding goes on with `folioscope jobs watch`."
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 _running: Jobs | None = None
+
+
+def off_the_loop(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, called in a thread of its own where this one runs an event loop, as a notebook's does: DBOS
+    refuses to be called there.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return function(*args, **kwargs)
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(function, *args, **kwargs).result()
+
+    return call
 
 
 @DBOS.workflow(name="read_document")  # type: ignore[untyped-decorator]
@@ -100,6 +123,7 @@ class Jobs:
         self._active = 0
         self.fault: FolioscopeError | None = None
 
+    @off_the_loop
     def start(self) -> None:
         """Launch and take up what is outstanding."""
         global _running
@@ -149,6 +173,7 @@ class Jobs:
 
     # --- what is to be done -----------------------------------------------------------------------------------------
 
+    @off_the_loop
     def reconcile(self) -> None:
         """Enqueue whatever is outstanding in the catalog and not on its way; one process at a time does so.
 

@@ -28,8 +28,10 @@ PUBLIC = {
         "Run",
         "TrueRegion",
         "compare",
+        "gallery",
         "load",
         "run",
+        "show",
     ],
     "folioscope": ["__version__"],
     "generation": [

@@ -66,7 +66,7 @@ def test_the_page_needs_nothing_else(runs: list[Run]) -> None:
     assert not {"script", "link", "iframe"} & set(names)
     sources = [attributes["src"] or "" for tag, attributes in tags.seen if tag == "img"]
     assert len(sources) == 2  # the page that answers, and what stood first in its place
-    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert all(source.startswith("data:image/webp;base64,") for source in sources)
     assert not re.findall(r'(?:href|src)="?https?:', page)
     assert names.count("svg") == 10  # recall, two costs and groups in both scopes; the threshold of both runs
     assert "&lt;script&gt;?" in page

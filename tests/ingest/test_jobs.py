@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 import time
@@ -117,3 +118,18 @@ def test_what_has_ended_is_forgotten_and_what_is_outstanding_is_not(
     library.ingest([make_pdf("more.pdf", ["One more."])])
     assert rows() != empty
     assert {document.status for document in library.documents()} == {"ready"}
+
+
+def test_documents_are_taken_in_where_an_event_loop_runs(tmp_path: Path, make_pdf: MakePdf) -> None:
+    """As in a notebook."""
+    paths = [make_pdf(f"{name}.pdf", [f"The page of {name}."]) for name in ("one", "two")]
+
+    async def cell() -> tuple[str, ...]:
+        with Library(settings=Settings(data_dir=tmp_path / "data", channels=("lexical",), workers=1)) as library:
+            first = library.ingest(paths[:1], wait=True)
+            second = library.ingest(paths, wait=True)
+            library.backfill()
+            library.rebuild()
+        return tuple(outcome.status for report in (first, second) for outcome in report.outcomes)
+
+    assert asyncio.run(cell()) == ("ready", "duplicate", "ready")
