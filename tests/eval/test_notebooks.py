@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "eval" / "notebooks").glob("*.ipynb"))
 COPIES = ROOT / "docs" / "notebooks"
 
-nbformat = pytest.importorskip("nbformat", reason="needs the extra: pip install 'folioscope[notebooks]'")
+nbformat = pytest.importorskip("nbformat", reason="needs the extra: pip install 'folioscope[dev]'")
 
 
 def read(path: Path) -> Any:
@@ -46,7 +46,7 @@ def environment(desk: Path) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(desk),
         "IPYTHONDIR": str(desk),
         "PYTHONPATH": str(ROOT),
-        "FOLIOSCOPE_CHANNELS": "lexical",  # the fourth notebook adds the visual one
+        "FOLIOSCOPE_CHANNELS": "lexical,semantic",  # the fourth notebook adds the visual one
         "FOLIOSCOPE_VISUAL_MODEL": f"colpali:{desk / 'tiny'}",
         "FOLIOSCOPE_MODEL": "extractive",
         "FOLIOSCOPE_TOP_K": "2",  # fewer pages to read for each question
@@ -54,21 +54,21 @@ def environment(desk: Path) -> dict[str, str]:
     }
 
 
-# In each notebook's outputs, whatever else they say. They are run in this order, in one data folder: torch is loaded for
-# the last two alone.
+# In each notebook's outputs, whatever else they say. They are run in this order, in one data folder: the last alone makes
+# a visual channel and loads torch.
 SHOWN = {
-    "1-from-a-folder-to-an-answer": ["0.35 euros a share", "6,500 pounds", "not found, by extractive", "unverified"],
+    "1-from-a-folder-to-an-answer": ["0.35 euros a share", "6,500 pounds", "<i>not found, by extractive", "unverified"],
     "2-evaluating-retrieval": ["54 questions", "nDCG@5", "<svg", "diagram"],
+    "3-choosing-channels": ["lexical", "fused", "KiB a page", "<svg", "difference"],
     "5-citations-and-not-found": ["11 of them unanswerable", "AUROC", "<svg", "citation precision"],
     "4-similarity-maps": ["tiny", "cells, highest cosine", "harbour"],
-    "3-choosing-channels": ["visual", "fused", "KiB a page", "<svg", "difference"],
 }
 
 
 @pytest.mark.skipif(find_spec("transformers") is None, reason="needs the extra folioscope[vision]")
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_notebook_runs_from_top_to_bottom(name: str, desk: Path, environment: dict[str, str]) -> None:
-    nbclient = pytest.importorskip("nbclient", reason="needs the extra: pip install 'folioscope[notebooks]'")
+    nbclient = pytest.importorskip("nbclient", reason="needs the extra: pip install 'folioscope[dev]'")
     notebook = read(ROOT / "eval" / "notebooks" / f"{name}.ipynb")
     client = nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(desk)}})
     client.execute(env=environment)
