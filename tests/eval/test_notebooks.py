@@ -54,8 +54,8 @@ def environment(desk: Path) -> dict[str, str]:
     }
 
 
-# In each notebook's outputs, whatever else they say. They are run in this order, in one data folder: the last alone makes
-# a visual channel and loads torch.
+# In each notebook's outputs, whatever else they say. They are run in this order, in one data folder: the last alone
+# makes a visual channel and loads torch.
 SHOWN = {
     "1-from-a-folder-to-an-answer": ["0.35 euros a share", "6,500 pounds", "<i>not found, by extractive", "unverified"],
     "2-evaluating-retrieval": ["54 questions", "nDCG@5", "<svg", "diagram"],

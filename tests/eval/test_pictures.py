@@ -1,4 +1,4 @@
-"""Results show themselves: text alone without a library, with marked pages through one; whatever they say is escaped."""
+"""Results show themselves: text alone, or with marked pages of a library; whatever they say is escaped."""
 
 from __future__ import annotations
 
