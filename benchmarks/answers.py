@@ -1,23 +1,22 @@
-"""Does the extractive model quote the answer, and does it say when there is none? On corpus/dev, through the product.
+"""Does the extractive model quote the answer, and does it say when there is none? On corpus/dev, through `eval.run`.
 
     python -m benchmarks.answers [--json] [--data DIR] [--show N]
 
 *Text questions* are those of the 210 whose answer string stands on one of the pages that answer them: the parts of a
 list each, letters and numbers only, numbers compared as numbers. A text question counts as *quoted* when the quotes of
 one answer hold all parts.
-*Page precision* is the share of all citations, on all answerable questions that were answered, on a labelled page.
+*Page* and *document precision* are the shares of all citations, on all answerable questions that were answered, on a
+labelled page and in the right document.
 *Not-found* figures take all 210 answerable and 26 unanswerable questions: precision and recall of saying
 ``not_found``, and the area under the ROC curve of the confidence, the one figure that no threshold moves.
 
-The model's weights and threshold were chosen on these questions: docs/experiments-answers.md has the cross-validated
-figures.
+Every question is answered with a threshold of 0; what another threshold would have withheld follows from the
+confidences. Weights and threshold were chosen on these questions: docs/experiments-answers.md has the cross-validated
+figures; what `eval.tuning` makes of the threshold is printed below the table.
 """
 
 from __future__ import annotations
 
-import ast
-import json
-import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -26,117 +25,99 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from benchmarks.common import need_corpus, parser, show
 from benchmarks.retrieval import ingested
-from folioscope.domain import Answer, Document, PageKey, Where
+from eval import Dataset, Run, load, metrics, run
+from eval.records import SCOPES, TITLES, Answered, Asked
+from eval.tuning import tune_threshold
+from folioscope.domain import Document, PageKey
 from folioscope.settings import Settings, load_settings
-from generation import answer, open_model
-from generation.citations import fold, numbers
+from generation import open_model
 from ingest import Library
 from retrieval.analysis import TextAnalyzer
 from retrieval.encoders.semantic import SemanticEncoder
 
-Question = Mapping[str, Any]
-NUMERIC = re.compile(r"[\s$€£%()\d.,-]+(?:%|million|billion)?")
+THRESHOLDS = (0.0, 0.05, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3)
 
 
-def read(name: str) -> list[Question]:
-    lines = need_corpus("dev", name).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line]
-
-
-def wanted(question: Question) -> list[str]:
-    """The parts of the answer: of a list written as Python's or with bars, else the whole."""
-    text = str(question["answer"]).strip()
-    if text.startswith("["):
-        try:
-            return [str(part) for part in ast.literal_eval(text)]
-        except (SyntaxError, ValueError):
-            return [text]
-    return text.split(" | ")
-
-
-def holds(text: str, parts: Sequence[str]) -> bool:
-    """Whether the text has every part: its numbers where it is a number, else its letters and numbers in order."""
-    return all(
-        numbers(part) <= numbers(text) if NUMERIC.fullmatch(part) and numbers(part) else fold(part) in fold(text)
-        for part in parts
-    ) and any(map(fold, parts))
-
-
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """The chance that a positive scores above a negative, ties counted half."""
-    a, b = np.array(positive)[:, None], np.array(negative)[None, :]
-    return float(((a > b) + 0.5 * (a == b)).mean())
-
-
-def quoted(found: Answer) -> str:
-    return " ".join(citation.quote for citation in found.citations)
-
-
-def summary(rows: Sequence[tuple[Question, Answer, bool]]) -> dict[str, float]:
-    """Figures over (question, answer, whether it is a text question)."""
-    textual = [(question, found) for question, found, is_text in rows if is_text]
-    cited = [
-        (citation.document.filename, citation.page) in {(question["document"], page) for page in question["pages"]}
-        for question, found, _ in rows
-        if question["pages"]
-        for citation in found.citations
-    ]
-    said = [(found.status == "not_found", not question["pages"]) for question, found, _ in rows]
-    right = sum(no and none for no, none in said)
-    return {
-        "text questions": len(textual),
-        "quoted": sum(holds(quoted(found), wanted(question)) for question, found in textual) / len(textual),
-        "answered": sum(found.status != "not_found" for _, found in textual) / len(textual),
-        "page precision": sum(cited) / max(len(cited), 1),
-        "quotes verified": sum(citation.quote_status == "exact" for _, found, _ in rows for citation in found.citations)
-        / max(sum(len(found.citations) for _, found, _ in rows), 1),
-        "not-found precision": right / max(sum(no for no, _ in said), 1),
-        "not-found recall": right / sum(none for _, none in said),
-        "AUROC": auroc(
-            [found.confidence or 0.0 for question, found, _ in rows if question["pages"]],
-            [found.confidence or 0.0 for question, found, _ in rows if not question["pages"]],
-        ),
-        "median ms": median(found.took_ms for _, found, _ in rows),
-    }
-
-
-def text_questions(library: Library, documents: Mapping[str, Document], asked: Sequence[Question]) -> set[str]:
+def text_questions(library: Library, documents: Mapping[str, Document], dataset: Dataset) -> set[str]:
+    """The ids of questions whose answer stands on a labelled page."""
     retriever = library.retriever()
     ids = set()
-    for question in asked:
-        document = documents[question["document"]]
-        keys = [PageKey(document.id, document.version, page) for page in question["pages"]]
-        pages = retriever.words(keys).values()
-        if any(holds(words.text(), wanted(question)) for words in pages):
-            ids.add(question["id"])
+    for question in dataset:
+        keys = [PageKey(documents[name].id, documents[name].version, page) for name, page in question.pages]
+        if any(metrics.holds(words.text(), question.answers) for words in retriever.words(keys).values()):
+            ids.add(question.id)
     return ids
 
 
-def measured(library: Library, documents: Mapping[str, Document], shown: int) -> dict[str, dict[str, float]]:
-    asked = read("questions.jsonl") + read("unanswerable.jsonl")
-    textual = text_questions(library, documents, asked)
-    retriever = library.retriever()
-    model = open_model("extractive", Settings(), analyzer=TextAnalyzer(), encoder=SemanticEncoder())
-    results = {}
-    for scope in ("whole corpus", "inside the document"):
-        rows = []
-        for question in asked:
-            inside = Where(documents=frozenset({documents[question["document"]].id}))
-            found = answer(question["question"], retriever, model, where=None if scope == "whole corpus" else inside)
-            rows.append((question, found, question["id"] in textual))
-        results[scope] = {name: round(value, 3) for name, value in summary(rows).items()}
-        for question, found, _ in rows[:: max(1, len(rows) // shown)] if shown else ():
-            print(f"\n{question['question']}\n  wanted: {question['answer']}\n  {found.status}: {found.text}")
+def summary(done: Run, textual: set[str], threshold: float) -> dict[str, float]:
+    """Figures of the answers with what the threshold withholds left out."""
+    rows = [(asked, asked.answer) for asked in done.questions if asked.answer]
+    given = [(asked, found) for asked, found in rows if _given(found, threshold)]
+    answerable = [(asked, found) for asked, found in given if not asked.unanswerable]
+    cited = [(asked, document, page) for asked, found in answerable for document, page, _ in found.citations]
+    verified = [status == "exact" for _, found in given for _, _, status in found.citations]
+    sure = done.confidences()
+    found = {
+        "text questions": len(textual),
+        "quoted": _quoted(answerable, textual) / len(textual),
+        "answered": sum(asked.id in textual for asked, _ in answerable) / len(textual),
+        "page precision": metrics.mean((document, page) in asked.relevant for asked, document, page in cited),
+        "document precision": metrics.mean(document == asked.group for asked, document, _ in cited),
+        "citations an answer": len(cited) / max(len(answerable), 1),
+        "words an answer": metrics.mean(len(found.text.split()) for _, found in answerable),
+        "quotes verified": metrics.mean(verified),
+        **{f"not-found {name}": share for name, share in _refusals(rows, threshold).items()},
+        "AUROC": metrics.auroc([c for c, none in sure if not none], [c for c, none in sure if none]),
+        "median ms": median(found.ms for _, found in rows),
+    }
+    return {name: round(value, 3) for name, value in found.items() if value is not None}
+
+
+def _given(found: Answered, threshold: float) -> bool:
+    return found.status != "not_found" and (found.confidence or 0) >= threshold
+
+
+def _quoted(rows: Sequence[tuple[Asked, Answered]], textual: set[str]) -> float:
+    return sum(found.scores["quoted"] or 0 for asked, found in rows if asked.id in textual)
+
+
+def _refusals(rows: Sequence[tuple[Asked, Answered]], threshold: float) -> dict[str, float | None]:
+    said = [float(_given(found, threshold)) for _, found in rows]
+    return metrics.not_found(said, [asked.unanswerable for asked, _ in rows], 0.5)
+
+
+def measured(library: Library, documents: Mapping[str, Document], shown: int) -> dict[str, Any]:
+    dataset = load(need_corpus("dev"))
+    textual = text_questions(library, documents, dataset)
+    model = open_model(
+        "extractive", load_settings({"extractive_threshold": 0.0}), analyzer=TextAnalyzer(), encoder=SemanticEncoder()
+    )
+    results: dict[str, Any] = {}
+    for scope in SCOPES:
+        done = run(dataset, library, model=model, answer_scope=scope, measures=["nDCG@5"])
+        results[TITLES[scope]] = {
+            "figures": summary(done, textual, Settings().extractive_threshold),
+            "by threshold": {threshold: summary(done, textual, threshold) for threshold in THRESHOLDS},
+            "tuned": tune_threshold(done, Settings().extractive_threshold).lines(),
+        }
+        for asked in done.questions[:: max(1, len(done.questions) // shown)] if shown else ():
+            print(f"\n{asked.text}\n  {asked.answer.status}: {asked.answer.text}" if asked.answer else "")
     return results
 
 
-def table(results: Mapping[str, Mapping[str, float]]) -> None:
-    for name in next(iter(results.values())):
-        print(f"{name:<22}" + "".join(f"{scope}: {figures[name]:<12}" for scope, figures in results.items()))
+def table(results: Mapping[str, Any]) -> None:
+    figures = [found["figures"] for found in results.values()]
+    print(f"{'':<24}" + "".join(f"{scope:>22}" for scope in results))
+    for name in figures[0]:
+        print(f"{name:<24}" + "".join(f"{found[name]:>22}" for found in figures))
+    names = ("quoted", "page precision", "not-found recall", "not-found kept")
+    for scope, found in results.items():
+        print(f"\n{scope + ', by threshold':<34}" + "".join(f"{name:>18}" for name in names))
+        for threshold, row in found["by threshold"].items():
+            print(f"{threshold:<34}" + "".join(f"{row[name]:>18}" for name in names))
+        print(*found["tuned"], sep="\n")
 
 
 def main() -> None:

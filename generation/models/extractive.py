@@ -7,11 +7,12 @@ No word of its answer is its own. A passage (sentence, list item, table row) sco
              name, terms of its own left out
     alike    the similarity of its embedding to the question's, where a text encoder is at hand
     kind     whether it has what the question asks for: a number, a date, a name
-    page     its page's retrieval score, relative to the best one
+    rank     1 for the best page, 1/2 for the second, 1/3 for the third ...
 
-Headings, questions and passages that say nothing beyond the question's own words are none. The confidence is a logistic
-function of the best score; under `THRESHOLD` the pages are said not to answer. Weights, function and threshold were
-chosen on questions about 44 documents; docs/experiments-answers.md says how, and how weak the signal is.
+A short passage is quoted with what stands beside it: the answer is often in the next line or row. Headings, questions
+and passages that say nothing beyond the question's own words are not chosen. The confidence is a logistic function of
+the best score; under `THRESHOLD` the pages are said not to answer. Weights, function and threshold were chosen on
+questions about 44 documents; docs/experiments-answers.md says how, and how weak the signal is.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ from generation.sentences import Passage, passages, text
 MOST = 3
 """Passages in an answer."""
 
-NEAR_BEST = 0.9
+NEAR_BEST = 0.8
 """A further passage is taken when its score reaches this share of the best one's."""
+
+QUOTED_WORDS = 60
+"""A passage is quoted with the one after and the one before it where they have no more words together."""
 
 ENCODED = 12
 """Passages whose embeddings are made: the best by the other parts. Twice as many found one answer in a hundred more."""
@@ -40,12 +44,15 @@ ENCODED = 12
 ENCODED_WORDS = 40
 """Of each, the first so many words."""
 
-WEIGHTS = {"own": 1.0, "around": 0.5, "alike": 1.0, "kind": 0.3, "page": 0.3}
+WEIGHTS = {"own": 1.0, "around": 0.5, "alike": 1.0, "kind": 0.3, "rank": 0.4}
 
-LOGISTIC = {True: (4.05, -7.79), False: (3.7, -5.14)}
+LOGISTIC = {True: (3.45, -6.06), False: (3.9, -4.78)}
 """Slope and intercept from the best score to the confidence, with and without a text encoder."""
 
 THRESHOLD = 0.15
+
+Positions = tuple[int, ...]
+"""Of words on a page."""
 
 _DATE = re.compile(
     r"\b(?:1[5-9]|20)\d\d\b|\b(?:jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)[a-z]*\b|\b\d\d?[:/.]\d\d", re.I
@@ -112,7 +119,11 @@ class Extractive:
             return Draft((), confidence=sure)
         chosen = [found for found in ranked[:MOST] if found.score >= NEAR_BEST * ranked[0].score]
         asked = set(self.analyzer.terms(question))
-        return Draft(tuple(self._segment(found, pages[found.page], asked) for found in chosen), confidence=sure)
+        quoted = _with_neighbours(chosen, pages)
+        segments = (
+            self._segment(found, runs, pages[found.page], asked) for found, runs in zip(chosen, quoted, strict=True)
+        )
+        return Draft(tuple(segments), confidence=sure)
 
     def rank(self, question: str, pages: Sequence[GivenPage]) -> list[Scored]:
         """All passages of the pages that share a term with the question, best first; no text twice."""
@@ -136,7 +147,6 @@ class Extractive:
         own: Sequence[set[str]],
         rarity: dict[str, float],
     ) -> list[dict[str, float]]:
-        best = max((page.score for page in pages), default=0.0) or 1.0
         names = [set(self.analyzer.terms(re.sub(r"[_.-]", " ", PurePath(p.document.filename).stem))) for p in pages]
         out = []
         for n, ((i, passage), terms) in enumerate(zip(found, own, strict=True)):
@@ -148,7 +158,7 @@ class Extractive:
                     "own": sum(weight for term, weight in rarity.items() if term in terms),
                     "around": sum(weight for term, weight in rarity.items() if term in around - terms),
                     "kind": float(_has_what_is_asked(question, text(words, passage.words))),
-                    "page": max(pages[i].score, 0.0) / best,
+                    "rank": 1 / (i + 1),
                 }
             )
         return out
@@ -169,15 +179,44 @@ class Extractive:
             out.append(Scored(one.page, one.passage, parts, _weigh(parts)))
         return sorted(out, key=lambda one: -one.score)
 
-    def _segment(self, found: Scored, page: GivenPage, asked: set[str]) -> DraftSegment:
-        """The passage, after the label that names it and the header where the question speaks of a column."""
-        quoted = [text(page.words, found.passage.words)]
+    def _segment(self, found: Scored, runs: Sequence[Positions], page: GivenPage, asked: set[str]) -> DraftSegment:
+        """These words, after the label that names the passage and the header where the question speaks of a column."""
+        quoted = [text(page.words, run) for run in runs]
         if found.passage.label:
             quoted.insert(0, text(page.words, found.passage.label))
         header = text(page.words, found.passage.header)
-        if asked & set(self.analyzer.terms(header)) - set(self.analyzer.terms(quoted[-1])):
+        named = self.analyzer.terms(text(page.words, found.passage.words))
+        if asked & set(self.analyzer.terms(header)) - set(named) and header not in quoted:
             quoted.insert(0, header)
         return DraftSegment(" | ".join(quoted), tuple(Quote(quote, found.page) for quote in quoted))
+
+
+def _with_neighbours(chosen: Sequence[Scored], pages: Sequence[GivenPage]) -> list[list[Positions]]:
+    """The words of each passage and of those beside it on its page: running text in one piece, each row by itself.
+
+    None is quoted twice.
+    """
+    taken = {(one.page, one.passage.words) for one in chosen}
+    out = []
+    for one in chosen:
+        there = passages(pages[one.page].words)
+        place = there.index(one.passage)
+        quoted = [one.passage]
+        for beside in there[place + 1 : place + 2] + there[max(place - 1, 0) : place]:
+            fits = sum(len(p.words) for p in (*quoted, beside)) <= QUOTED_WORDS
+            if fits and _adjacent(one.passage, beside) and (one.page, beside.words) not in taken:
+                taken.add((one.page, beside.words))
+                quoted.append(beside)
+        runs = [p.words for p in sorted(quoted, key=there.index)]
+        out.append(runs if one.passage.kind == "row" else [tuple(i for run in runs for i in run)])
+    return out
+
+
+def _adjacent(one: Passage, other: Passage) -> bool:
+    """Whether nothing stands between two passages that follow each other: rows of a table, or text that is read on."""
+    if "row" in (one.kind, other.kind):
+        return one.kind == other.kind
+    return one.words[-1] + 1 == other.words[0] or other.words[-1] + 1 == one.words[0]
 
 
 def confidence(best: Scored) -> float:

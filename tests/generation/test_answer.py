@@ -340,9 +340,9 @@ def test_the_extractive_model_quotes_what_answers(pages: Pages) -> None:
     found = answer("By how much did revenue rise in 2023?", pages, model)
     assert found.status == "answered"
     assert found.model == "extractive"
-    assert found.segments[0].text == PAGES[0][1]
+    assert PAGES[0][1] in found.segments[0].text
     assert (found.citations[0].page, found.citations[0].quote_status) == (1, "exact")
-    assert answer("Who leads the project?", pages, model).segments[0].text == PAGES[1][2]
+    assert PAGES[1][2] in answer("Who leads the project?", pages, model).segments[0].text
 
 
 def test_the_extractive_model_says_when_the_pages_do_not_answer(pages: Pages) -> None:

@@ -66,15 +66,39 @@ def model() -> Extractive:
 def test_a_table_row_comes_with_the_header_that_was_asked_for(model: Extractive, pages: list[GivenPage]) -> None:
     draft = model.choose("How much was spent on purchases of kilns and equipment in 2022?", pages)
     first = draft.segments[0]
-    assert first.text == "2023 2022 | Purchases of kilns and equipment (1,577) (1,373)"
-    assert [quote.page for quote in first.quotes] == [0, 0]
+    row = "Purchases of kilns and equipment (1,577) (1,373)"
+    assert first.text == f"2023 2022 | Depreciation and amortization 1,488 1,544 | {row}"
+    assert [quote.page for quote in first.quotes] == [0, 0, 0]
 
 
 def test_a_sentence_over_two_lines(model: Extractive, pages: list[GivenPage]) -> None:
     draft = model.choose("When did trading of the shares begin?", pages)
-    assert draft.segments[0].text == "Trading of our shares began on March 29, 1988."
+    assert "port. Trading of our shares began on March 29, 1988. The headquarters" in draft.segments[0].text
     assert draft.confidence is not None
     assert THRESHOLD <= draft.confidence <= 1
+
+
+def test_what_stands_beside_is_quoted_once_in_one_piece_and_not_where_it_is_long() -> None:
+    long = "This warranty is void " + "when the kiln is moved " * 13
+    prose = [(72, 100, "Kilns carry a warranty. It lasts for seven years and a day."), (72, 114, "Repairs are free.")]
+    lines = [(72, 140 + 14 * n, " ".join(long.split()[9 * n : 9 * n + 9])) for n in range(8)]
+    segments = (
+        Extractive(TextAnalyzer(), threshold=0)
+        .choose("How long is the warranty on kilns?", [given([*prose, *lines], 1)])
+        .segments
+    )
+    quoted = [quote.text for segment in segments for quote in segment.quotes]
+    assert quoted[0] == "Kilns carry a warranty. It lasts for seven years and a day."
+    assert " ".join(quoted).count("seven years") == 1
+
+
+def test_the_better_page_wins_where_the_words_are_the_same(model: Extractive) -> None:
+    def page(town: str, number: int) -> GivenPage:
+        return given([(72, 100, f"The headquarters of the company are in {town}.")], number)
+
+    for towns in (("Aveiro", "Braga"), ("Braga", "Aveiro")):
+        draft = model.choose("Where are the headquarters?", [page(town, n) for n, town in enumerate(towns, 1)])
+        assert towns[0] in draft.segments[0].text
 
 
 def test_questions_sources_and_running_heads_are_no_answers(model: Extractive, pages: list[GivenPage]) -> None:
