@@ -56,8 +56,10 @@ export function fore(turnTo) {
       const sheets = Math.min(pages, MOST);
       const now = Math.ceil((page / pages) * sheets);
       const flagged = new Set([...cited].map((each) => Math.ceil((each / pages) * sheets)));
-      put(edge, Array.from({ length: sheets }, (_, sheet) =>
-        h("i", { class: `${sheet + 1 === now ? "now" : ""} ${flagged.has(sheet + 1) ? "cited" : ""}` })));
+      if (edge.childElementCount !== sheets) put(edge, Array.from({ length: sheets }, () => h("i")));
+      for (const [at, sheet] of [...edge.children].entries()) {
+        sheet.className = `${at + 1 === now ? "now" : ""} ${flagged.has(at + 1) ? "cited" : ""}`;
+      }
       dress(edge, { "aria-valuemax": pages, "aria-valuenow": page, "aria-valuetext": `Page ${page} of ${pages}${cited.has(page) ? ", cited" : ""}` });
       put(at, `${page} of ${pages}`);
       back.disabled = page <= 1;
