@@ -30,7 +30,7 @@ PAGE_POLICY = (
 """Nothing inline and nothing from elsewhere; text can't become markup. ``blob:``: page images fetched with a key."""
 
 STYLES = "page.css"
-LATER = frozenset(f"js/{name}.js" for name in ("settings", "channels", "apikeys", "snippets"))
+LATER = frozenset(f"js/{name}.js" for name in ("settings", "access"))
 """Scripts of a room that few open: fetched when it is."""
 
 FOREVER = "public, max-age=31536000, immutable"

@@ -1,6 +1,6 @@
 // The HTTP interface: requests with the key, problems as errors, streams of events, page images.
 
-import { signal } from "./signal.js";
+import { signal } from "./state.js";
 
 /** @typedef {import("./wire.js").PageOut} PageOut */
 /** @typedef {import("./wire.js").PageText} PageText */

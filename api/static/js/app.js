@@ -1,20 +1,19 @@
 // The page is put together and begins.
 
 import { problemOf } from "./api.js";
+import { takeFiles } from "./arrivals.js";
 import { docs } from "./docs.js";
 import { button, h, icon, put } from "./dom.js";
 import { home } from "./conversation.js";
-import { askForKey } from "./key.js";
+import { askForKey, watchServer } from "./gate.js";
 import { listen } from "./keys.js";
 import { load } from "./library.js";
-import { watchServer } from "./offline.js";
 import { rail } from "./rail.js";
 import { results } from "./results.js";
 import { go, start } from "./router.js";
 import { loaded, room, titleOf, view } from "./state.js";
 import { talk } from "./talk.js";
 import { show as showTheme } from "./theme.js";
-import { takeFiles } from "./upload.js";
 import { viewer } from "./viewer.js";
 
 showTheme();

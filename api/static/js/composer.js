@@ -1,8 +1,7 @@
 // The one input: Enter asks, Ctrl+Enter only searches, while an answer comes it can be stopped.
 
 import { button, h, icon, put } from "./dom.js";
-import { documents, isNarrow, more, scope } from "./state.js";
-import { scopeMenu } from "./scope.js";
+import { documents, isNarrow, more, scope, some, titleOf } from "./state.js";
 
 /**
  * @param {(question: string) => void} ask
@@ -54,7 +53,7 @@ export function composer(ask, search, stop) {
   function tellScope() {
     const chosen = scope.get().size;
     const all = documents.get().length;
-    put(label, chosen ? (chosen === 1 ? "1 document" : `${chosen} documents`) : all === 1 && !more.get() ? "1 document" : `All ${all}${more.get() ? "+" : ""} documents`);
+    put(label, chosen || all === 1 ? some(chosen || 1, "document") : more.get() ? "All documents" : `All ${some(all, "document")}`);
     limited.hidden = !all;
   }
   scope.watch(tellScope);
@@ -78,4 +77,34 @@ export function composer(ask, search, stop) {
       grow();
     },
   };
+}
+
+/** Which documents are asked: all of the collection, or those that are ticked. */
+function scopeMenu() {
+  const list = h("ul", { class: "choices" });
+  const every = button("Ask all documents", () => scope.set(new Set()), { class: "lined" });
+  const menu = h("div", { popover: "auto", id: "scope", class: "menu", role: "dialog", "aria-label": "Documents to ask" }, list, every);
+
+  function fill() {
+    const chosen = scope.get();
+    put(
+      list,
+      documents.get().filter((each) => each.status === "ready").map((each) => {
+        const box = h("input", { type: "checkbox", checked: chosen.has(each.id) });
+        box.addEventListener("change", () => {
+          const next = new Set(scope.get());
+          if (box.checked) next.add(each.id);
+          else next.delete(each.id);
+          scope.set(next);
+        });
+        return h("li", {}, h("label", {}, box, h("span", { class: "one-line" }, titleOf(each.filename))));
+      }),
+    );
+  }
+  menu.addEventListener("beforetoggle", fill);
+  scope.watch((chosen) => {
+    every.disabled = !chosen.size;
+    for (const box of list.querySelectorAll("input")) if (!chosen.size) box.checked = false;
+  });
+  return menu;
 }

@@ -2,8 +2,8 @@
 // a quote; the quote is checked anew against the page, so that a link can't mark what is not there.
 
 import { home } from "./conversation.js";
-import { ask, isAbort, problemOf, quoteOn } from "./api.js";
-import { toast } from "./dom.js";
+import { ask, isAbort, quoteOn } from "./api.js";
+import { tell } from "./dom.js";
 import { room, view } from "./state.js";
 
 /** @typedef {import("./state.js").View} View */
@@ -128,7 +128,7 @@ async function fromLink(id, words) {
   } catch (error) {
     if (isAbort(error)) return;
     history.replaceState({}, "", home());
-    toast(`The link could not be opened: ${problemOf(error).message}`, undefined, 8000);
+    tell(error, "The link could not be opened: ");
   }
 }
 

@@ -1,8 +1,8 @@
 // Rows of the library: a document, a file on its way, a place where one will stand.
 
 import { imageAddress, show } from "./api.js";
-import { button, dress, h, icon, iconButton, put } from "./dom.js";
-import { titleOf } from "./state.js";
+import { button, dress, h, icon, iconButton, link, put } from "./dom.js";
+import { capital, some, titleOf } from "./state.js";
 
 /** @typedef {import("./arrivals.js").Arrival} Arrival */
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */
@@ -20,9 +20,6 @@ import { titleOf } from "./state.js";
  * @property {(arrival: Arrival) => void} stop
  */
 
-/** @param {number} count @param {string} one */
-export const some = (count, one) => (count === 1 ? `1 ${one}` : `${count.toLocaleString()} ${one}s`);
-
 /** @param {number} bytes */
 export function size(bytes) {
   if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
@@ -33,9 +30,6 @@ export function size(bytes) {
 export function meter(name, { done, total }, told = `${total ? Math.floor((100 * done) / total) : 0} %`) {
   return h("span", { class: "meter" }, name, h("i", { class: "gauge", vars: { part: total ? done / total : 0 } }), told);
 }
-
-/** @param {string} name */
-const capital = (name) => name.charAt(0).toUpperCase() + name.slice(1);
 
 /** @param {[string, Progress][]} channels */
 function channelsOf(channels) {
@@ -58,14 +52,14 @@ function stateOf(found) {
 /** @param {string} key @param {unknown} value as a tag */
 export const tagOf = (key, value) => (value === true ? key : `${key}: ${value}`);
 
-/** @param {DocumentOut} found */
-function cover(found) {
+/** @param {DocumentOut} found @param {number} [wide] */
+export function cover(found, wide = 36) {
   const box = h("span", { class: "cover" });
   const bare = () => (dress(box, { class: "cover none" }), put(box, icon("file")));
   if (found.status === "ready" && found.pages) {
     const picture = h("img", { alt: "", decoding: "async" });
     box.append(picture);
-    show(picture, imageAddress(found.id, found.version, 1, 36)).then((there) => there || bare());
+    show(picture, imageAddress(found.id, found.version, 1, wide)).then((there) => there || bare());
   } else bare();
   return box;
 }
@@ -94,7 +88,7 @@ export function documentRow(found, ticked, does) {
       "div",
       { class: "name" },
       found.pages && !failed
-        ? h("a", { class: "one-line", href: `/d/${found.id}`, title: found.filename, "data-does": "open", on: { click: (/** @type {MouseEvent} */ event) => open(event) } }, title)
+        ? link(`/d/${found.id}`, () => does.open(found), { class: "one-line", title: found.filename, "data-does": "open" }, title)
         : h("span", { class: "one-line", title: found.filename }, title),
       h("small", {}, failed ? "" : some(found.pages, "page"), tags.map(([key, value]) => h("span", { class: "tag" }, tagOf(key, value))), more > 0 && `and ${more} more`),
     ),
@@ -102,13 +96,6 @@ export function documentRow(found, ticked, does) {
     h("div", { class: failed ? "state bad" : "state" }, h("span", {}, failed && icon("alert"), state), detail && h("small", { title: detail }, detail)),
     h("span", { class: "end" }, failed && button("Retry", () => does.retry(found), { "data-does": "retry", "aria-label": `Retry ${title}` }), dots),
   );
-
-  /** @param {MouseEvent} event */
-  function open(event) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    does.open(found);
-  }
 }
 
 /**
@@ -130,7 +117,7 @@ export function arrivalRow(arrival, does) {
       iconButton("close", `Stop reading ${name}`, () => does.stop(arrival), { "data-does": "stop" }),
     ],
     same: () => [
-      h("span", { class: "quiet" }, "Same file as ", document && h("a", { class: "linked", href: `/d/${document.id}`, on: { click: (/** @type {Event} */ event) => (event.preventDefault(), does.open(document)) } }, titleOf(document.filename))),
+      h("span", { class: "quiet" }, "Same file as ", document && link(`/d/${document.id}`, () => does.open(document), { class: "linked" }, titleOf(document.filename))),
       "Already here",
       "Nothing was added.",
       close("Dismiss"),

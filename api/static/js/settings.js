@@ -1,14 +1,13 @@
 // Settings: what answers, how pages are found, who may ask from elsewhere, how this page looks.
 
+import { keyRows, snippets } from "./access.js";
 import { ask, key, problemOf, setKey } from "./api.js";
-import { channelRows } from "./channels.js";
-import { button, h, iconButton, put } from "./dom.js";
-import { keyRows } from "./apikeys.js";
-import { brand, showRail } from "./rail.js";
-import { SECTIONS } from "./side.js";
+import { ask as question } from "./dialog.js";
+import { button, h, iconButton, put, tell } from "./dom.js";
+import { recount } from "./library.js";
+import { SECTIONS, brand, showRail } from "./rail.js";
 import { size } from "./row.js";
-import { snippets } from "./snippets.js";
-import { collection, room } from "./state.js";
+import { capital, collection, room } from "./state.js";
 import { setTheme, theme } from "./theme.js";
 
 /** @typedef {import("./wire.js").StatusOut} StatusOut */
@@ -86,6 +85,57 @@ async function modelRows() {
     option("Reading scans", found.ocr === "off" ? "Off: pages without a text layer are found by what they look like alone" : `By ${found.ocr}`, h("span", { class: "quiet" }, found.ocr === "off" ? "Off" : "Ready")),
     option("Server", `Folioscope ${found.version}, ${found.database}, ${found.vectors} vectors, ${size(found.disk_free)} free`, h("span", { class: "quiet" }, found.backlog.documents ? `${found.backlog.documents} to read` : "Nothing waits")),
     found.fault && h("p", { class: "note bad" }, found.fault.message),
+  ];
+}
+
+/** @type {Record<string, string>} */
+const ABOUT = {
+  lexical: "The words on the page, by BM25",
+  semantic: "What the words mean",
+  visual: "What the page looks like, patch by patch",
+  image: "What pictures show, as a whole",
+};
+const FOLLOW = 2000; // milliseconds until a channel that fills in is looked at again
+let planned = 0;
+
+/**
+ * @param {string} collection
+ * @param {() => void} again called when something has changed
+ */
+async function channelRows(collection, again) {
+  if (!collection) return [h("p", { class: "quiet" }, "There is no collection yet; the first document makes one.")];
+  const path = `/v1/collections/${encodeURIComponent(collection)}/channels`;
+  /** @type {import("./wire.js").Listed<import("./wire.js").ChannelOut>} */
+  const { data } = await ask(path);
+  const there = new Set(data.map((each) => each.name));
+
+  /** @param {() => Promise<unknown>} act */
+  const act = (act) => () => act().then(() => (again(), recount()), tell);
+
+  /** @param {import("./wire.js").ChannelOut} found */
+  function row(found) {
+    const { done, total } = found.coverage;
+    const name = capital(found.name);
+    const about = [ABOUT[found.name], found.encoder && found.name !== "lexical" ? found.encoder : "", found.bytes ? size(found.bytes) : "", found.active ? "" : "being built, not searched yet"].filter(Boolean).join(" · ");
+    const state = found.usable
+      ? h("span", { class: "meter" }, h("i", { class: "gauge", vars: { part: total ? done / total : 1 } }), `${done.toLocaleString()} of ${total.toLocaleString()}`)
+      : h("span", { class: "tag warn" }, "Can’t be used");
+    const remove = async () => {
+      if (!(await question(`Remove the ${found.name} channel?`, "Its vectors go; the documents stay. Pages are then found by the other channels.", "Remove it"))) return;
+      await ask(`${path}/${encodeURIComponent(found.key)}`, { method: "DELETE" });
+    };
+    return [
+      option(name, about, state, !found.usable && button("Try again", act(() => ask(`${path}/${encodeURIComponent(found.key)}/backfill`, { method: "POST" })), { "aria-label": `Try ${found.name} again` }), data.length > 1 && button("Remove", act(remove), { "aria-label": `Remove ${found.name}` })),
+      found.problem && h("p", { class: "note warn" }, found.problem),
+    ];
+  }
+
+  clearTimeout(planned);
+  if (data.some(({ usable, coverage }) => usable && coverage.done < coverage.total)) planned = setTimeout(again, FOLLOW);
+  const missing = Object.keys(ABOUT).filter((name) => !there.has(name));
+  return [
+    ...data.flatMap(row),
+    ...missing.map((name) => option(capital(name), ABOUT[name], h("span", { class: "quiet" }, "Off"), button("Add", act(() => ask(path, { json: { name } })), { class: "lined", "aria-label": `Add ${name}` }))),
   ];
 }
 

@@ -1,11 +1,10 @@
 // The conversation: turns one below the other, the input at its foot.
 
-import { button, h, iconButton, toast } from "./dom.js";
-import { problemOf } from "./api.js";
+import { button, h, iconButton, tell } from "./dom.js";
 import { composer } from "./composer.js";
-import { leave, recall } from "./conversation.js";
+import { earlier, leave, recall } from "./conversation.js";
 import { first } from "./first.js";
-import { help } from "./help.js";
+import { help } from "./keys.js";
 import { go } from "./router.js";
 import { brand, showRail } from "./rail.js";
 import { choose } from "./library.js";
@@ -24,7 +23,7 @@ export function talk() {
   const element = h(
     "section",
     { class: "room talk", "aria-label": "Conversation" },
-    h("div", { class: "bar" }, h("div", { class: "narrow" }, brand()), h("span", { class: "fill" }), renew, iconButton("menu", "Library", () => showRail(true), { class: "narrow" }), h("button", { type: "button", class: "button square", "aria-label": "Keys", title: "Keys", on: { click: help } }, "?")),
+    h("div", { class: "bar" }, h("div", { class: "narrow" }, brand()), h("span", { class: "fill" }), renew, earlier(clear), iconButton("menu", "Library", () => showRail(true), { class: "narrow" }), h("button", { type: "button", class: "button square", "aria-label": "Keys", title: "Keys", on: { click: help } }, "?")),
     welcome,
     scroller,
     writing.element,
@@ -81,7 +80,7 @@ export function talk() {
       thread.lastElementChild?.scrollIntoView({ block: "start" });
     } catch (error) {
       history.replaceState({}, "", "/");
-      toast(`The conversation could not be opened: ${problemOf(error).message}`, undefined, 8000);
+      tell(error, "The conversation could not be opened: ");
     }
   }
 

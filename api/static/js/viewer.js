@@ -1,8 +1,8 @@
 // The evidence: one page of a document, the quote that is looked at and how it stands there.
 
 import { ask, pageText, problemOf } from "./api.js";
-import { asText, openCitation, verdict } from "./cite.js";
-import { copy, dress, h, iconButton, put } from "./dom.js";
+import { asText, openCitation, verdict } from "./prose.js";
+import { copy, dress, h, iconButton, put, tabList } from "./dom.js";
 import { fore } from "./fore.js";
 import { heat } from "./heat.js";
 import { paper } from "./paper.js";
@@ -19,14 +19,14 @@ export function viewer() {
   const title = h("h2", { class: "one-line", tabindex: -1 });
   const place = h("small", {});
   const text = h("div", { class: "reading", role: "tabpanel", "aria-label": "Text of the page", tabindex: 0, hidden: true });
-  const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Show" });
+  const tabs = tabList("Show", { page: "Page", text: "Text", heat: "Heat" }, (tab) => turn({ tab: /** @type {View["tab"]} */ (tab) }));
   const said = h("div", { class: "said-bar" });
   const zoom = h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, iconButton("add", "Zoom in", page.larger), iconButton("less", "Zoom out", page.smaller), iconButton("fit", "Fit the page", page.fit));
   const desk = h("div", { class: "desk" }, page.element, text, zoom);
   const element = h(
     "aside",
     { class: "pane evidence", "aria-label": "Evidence", hidden: true },
-    h("header", { class: "bar" }, h("div", { class: "fill" }, title, place), tabs, iconButton("link", "Copy a link to this", () => copyLink(), { class: "wide" }), iconButton("close", "Close the page", close)),
+    h("header", { class: "bar" }, h("div", { class: "fill" }, title, place), tabs.element, iconButton("link", "Copy a link to this", () => copyLink(), { class: "wide" }), iconButton("close", "Close the page", close)),
     said,
     warm.element,
     desk,
@@ -35,22 +35,6 @@ export function viewer() {
   let pages = 1;
   /** @type {Element | null} */
   let from = null;
-
-  /** @typedef {View["tab"]} Tab */
-  const TABS = /** @type {Record<Tab, string>} */ ({ page: "Page", text: "Text", heat: "Heat" });
-  const buttons = Object.entries(TABS).map(([name, words]) =>
-    h("button", { type: "button", role: "tab", class: "button", "data-tab": name, on: { click: () => turn({ tab: /** @type {Tab} */ (name) }) } }, words),
-  );
-  put(tabs, buttons);
-  tabs.addEventListener("keydown", (event) => {
-    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    event.stopPropagation();
-    const there = buttons.filter((each) => !each.hidden);
-    const at = there.findIndex((each) => each.dataset.tab === view.get()?.tab) + (event.key === "ArrowRight" ? 1 : -1);
-    const next = there[(at + there.length) % there.length];
-    next?.click();
-    next?.focus();
-  });
 
   /** @param {number} to */
   function turnTo(to) {
@@ -171,11 +155,7 @@ export function viewer() {
       pages = Math.max(pages, shown.page);
       countPages(shown);
     }
-    for (const each of buttons) {
-      const chosen = each.dataset.tab === shown.tab;
-      dress(each, { "aria-selected": chosen, tabindex: chosen ? 0 : -1 });
-      if (each.dataset.tab === "heat") each.hidden = !shown.query || !canLook();
-    }
+    tabs.show(shown.tab, shown.query && canLook() ? "" : "heat");
     showPlace(shown);
     showQuote(shown);
     showText(shown);
