@@ -3,7 +3,7 @@
 import { problemOf } from "./api.js";
 import { takeFiles } from "./arrivals.js";
 import { docs } from "./docs.js";
-import { button, h, icon, put } from "./dom.js";
+import { button, h, link, note, put } from "./dom.js";
 import { home } from "./conversation.js";
 import { askForKey, watchServer } from "./gate.js";
 import { listen } from "./keys.js";
@@ -35,7 +35,7 @@ const shell = h(
   evidence.element,
 );
 document.getElementById("opening")?.remove();
-document.body.append(h("a", { class: "skip", href: "#question", on: { click: (/** @type {Event} */ event) => (event.preventDefault(), conversation.focus()) } }, "Skip to the question"), shell);
+document.body.append(link("#question", conversation.focus, { class: "skip" }, "Skip to the question"), shell);
 
 view.watch((shown) => {
   shell.classList.toggle("looking", shown !== null);
@@ -64,7 +64,7 @@ async function begin() {
   } catch (error) {
     const { code, message } = problemOf(error);
     if (code === "unauthorized") return;
-    put(trouble, h("p", { class: "note bad", role: "alert" }, icon("alert"), h("span", { class: "fill" }, message), button("Try again", begin, { class: "lined" })));
+    put(trouble, note("bad", message, button("Try again", begin, { class: "lined" })));
     trouble.hidden = false;
   }
 }

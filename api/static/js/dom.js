@@ -3,7 +3,7 @@
 import { problemOf } from "./api.js";
 
 /** @typedef {Node | string | number | null | undefined | false} Leaf */
-/** @typedef {Leaf | Leaf[]} Child */
+/** @typedef {Leaf | Leaf[] | Leaf[][]} Child */
 /** @typedef {Record<string, unknown>} Attributes `on`: listeners; `vars`: custom properties; true and null as expected */
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -65,7 +65,7 @@ export function dress(element, attributes) {
  * @returns {Some}
  */
 function fill(element, children) {
-  for (const child of children.flat()) {
+  for (const child of children.flat(2)) {
     if (child === null || child === undefined || child === false) continue;
     element.append(child instanceof Node ? child : `${child}`);
   }
@@ -198,6 +198,14 @@ export function tabList(name, words, choose) {
   };
   return { element, show };
 }
+
+/**
+ * What happened, what was kept, one action.
+ * @param {"" | "bad" | "warn"} kind `bad` and `warn` are read out at once
+ * @param {Child} words
+ * @param {...Child} rest
+ */
+export const note = (kind, words, ...rest) => h("p", { class: `note ${kind}`, role: kind ? "alert" : null }, icon("alert"), h("span", { class: "fill" }, words), ...rest);
 
 const live = h("div", { class: "hidden-text", role: "status", "aria-live": "polite" });
 

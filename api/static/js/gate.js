@@ -1,7 +1,7 @@
 // What stands between the page and its server: a key that it asks for, a server that can't be reached.
 
 import { keyWanted, reachable, setKey } from "./api.js";
-import { button, h, icon } from "./dom.js";
+import { button, h, note } from "./dom.js";
 
 /** @param {() => void} again called with every key that is given */
 export function askForKey(again) {
@@ -26,7 +26,7 @@ const PAUSE = 3000; // milliseconds between two tries
 /** Said at the top of the page, tried again until it answers. @param {() => void} back called when it answers again */
 export function watchServer(back) {
   let clock = 0;
-  const element = h("p", { class: "note warn away", role: "alert", hidden: true }, icon("alert"), h("span", { class: "fill" }, "The server can’t be reached. What you see stays; the page goes on when it is back."), button("Try now", look, { class: "lined" }));
+  const element = note("warn", "The server can’t be reached. What you see stays; the page goes on when it is back.", button("Try now", look, { class: "lined" }));
 
   async function look() {
     clearTimeout(clock);

@@ -5,7 +5,7 @@ import { h, icon, link } from "./dom.js";
 import { addressOf, open } from "./router.js";
 import { lit, titleOf, view } from "./state.js";
 
-/** @typedef {import("./wire.js").CitationOut} CitationOut */
+/** @typedef {import("./state.js").Cited} Cited */
 /** @typedef {import("./wire.js").QuoteStatus} QuoteStatus */
 
 /** @type {Record<QuoteStatus, {words: string, drawing: "check" | "near" | "eye" | "alert"}>} */
@@ -22,17 +22,17 @@ export function verdict(status) {
   return h("span", { class: `verdict ${status}`, title: words }, icon(drawing), h("span", { class: "words" }, words));
 }
 
-/** @param {CitationOut} cited */
+/** @param {Cited} cited */
 const linkTo = (cited) => addressOf({ document: cited.document.id, page: cited.page, cited: [cited], current: cited.index });
 
-/** @param {CitationOut} cited */
+/** @param {Cited} cited */
 export const sourceOf = (cited) => `${titleOf(cited.document.filename)}, page ${cited.page}`;
 
 /**
  * A link that opens the page there. While it has the pointer or the focus its words are lit.
- * @param {CitationOut} cited
+ * @param {Cited} cited
  * @param {string} source the turn it belongs to
- * @param {() => CitationOut[]} siblings all of the turn
+ * @param {() => Cited[]} siblings all of the turn
  */
 export function chip(cited, source, siblings) {
   const { index } = cited;
@@ -57,9 +57,9 @@ export function chip(cited, source, siblings) {
 }
 
 /**
- * @param {CitationOut} cited
+ * @param {Cited} cited
  * @param {string} source
- * @param {CitationOut[]} all
+ * @param {Cited[]} all
  * @param {{quiet?: boolean}} [options]
  */
 export function openCitation(cited, source, all, options) {
@@ -70,7 +70,7 @@ export function openCitation(cited, source, all, options) {
   );
 }
 
-/** @param {CitationOut} cited a quote as one puts it into a text */
+/** @param {Cited} cited a quote as one puts it into a text */
 export function asText(cited) {
   return `“${cited.quote}” (${cited.document.filename}, page ${cited.page}, ${location.origin}${linkTo(cited)})`;
 }

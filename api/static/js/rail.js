@@ -5,7 +5,7 @@ import { pickFiles } from "./arrivals.js";
 import { button, h, icon, iconButton, link, mark, put } from "./dom.js";
 import { choose, filter, loadMore, share } from "./library.js";
 import { open } from "./router.js";
-import { cover, tagOf } from "./row.js";
+import { cover, percent, stateOf as rowState, tagOf } from "./row.js";
 import { collection, collections, documents, loaded, model, more, room, some, titleOf, view } from "./state.js";
 import { themeButton } from "./theme.js";
 import { virtual } from "./virtual.js";
@@ -107,12 +107,10 @@ function book(found) {
 
 /** @param {DocumentOut} found in a few words */
 function stateOf(found) {
-  const pages = some(found.pages, "page");
-  if (found.status === "failed") return found.error?.message ?? "Could not be read";
-  if (found.status === "queued") return "Waiting to be read";
-  if (found.status === "processing") return found.pages ? `Reading, ${pages} so far` : "Reading";
+  const [state, detail] = rowState(found);
+  if (found.status !== "ready") return detail || state;
   const behind = Object.entries(found.coverage).find(([, { done, total }]) => done < total);
-  return behind ? `${pages}, ${behind[0]} ${Math.floor((100 * behind[1].done) / behind[1].total)} %` : pages;
+  return some(found.pages, "page") + (behind ? `, ${behind[0]} ${percent(behind[1])}` : "");
 }
 
 /** @param {DocumentOut} found */

@@ -2,7 +2,7 @@
 // with what each was found by and where on it.
 
 import { ask, imageAddress, pageOf, problemOf, show } from "./api.js";
-import { announce, button, dress, h, icon, iconButton, link, put, s } from "./dom.js";
+import { announce, button, dress, h, icon, iconButton, link, note, put, s } from "./dom.js";
 import { feedback } from "./feedback.js";
 import { frame, marker } from "./marks.js";
 import { home } from "./conversation.js";
@@ -10,7 +10,7 @@ import { addressOf, go, open } from "./router.js";
 import { brand, showRail } from "./rail.js";
 import { collection, scope, duration, some, titleOf, view } from "./state.js";
 
-/** @typedef {import("./wire.js").CitationOut} CitationOut */
+/** @typedef {import("./state.js").Cited} Cited */
 /** @typedef {import("./wire.js").Hit} Hit */
 /** @typedef {import("./wire.js").SearchOut} SearchOut */
 
@@ -37,7 +37,7 @@ export function results(askThis) {
     const took = found.timings.total ?? 0;
     put(facts, found.hits.length ? h("span", {}, h("b", {}, some(found.hits.length, "page")), ` in ${some(among, "document")}, ${duration(took)}`) : "No page matches.");
     put(list, found.hits.map((hit) => h("li", {}, card(hit, found.query), h("span", { class: "votes" }, feedback("match", { query: found.query, document: hit.document.id, page: hit.page })))));
-    put(notes, found.notes.map((words) => h("p", { class: "note" }, icon("alert"), words)));
+    put(notes, found.notes.map((words) => note("", words)));
     light();
     announce(`${some(found.hits.length, "page")} found.`);
   }
@@ -59,7 +59,8 @@ export function results(askThis) {
         if (input.value === query) fill(found);
       } catch (error) {
         put(list);
-        put(facts, h("span", { class: "note bad" }, problemOf(error).message));
+        put(facts);
+        put(notes, note("bad", problemOf(error).message));
       }
     },
   };
@@ -88,11 +89,8 @@ function card(hit, query) {
   );
 }
 
-/** @param {number} rank */
-function ordinal(rank) {
-  const ending = { one: "st", two: "nd", few: "rd", other: "th", zero: "th", many: "th" };
-  return `${rank}${ending[new Intl.PluralRules("en", { type: "ordinal" }).select(rank)]}`;
-}
+/** @param {number} rank of few */
+const ordinal = (rank) => rank + (["th", "st", "nd", "rd"][rank > 20 ? rank % 10 : rank] ?? "th");
 
 /**
  * A snippet with the words of the query marked, inflected ones, too.
@@ -117,7 +115,7 @@ const nameOf = (hit) => `${hit.document.id} ${hit.page}`;
 
 /**
  * @param {string} source the turn
- * @param {() => CitationOut[]} cited
+ * @param {() => Cited[]} cited
  * @param {() => string} query
  */
 export function strip(source, cited, query) {
@@ -179,7 +177,7 @@ export function strip(source, cited, query) {
 /**
  * @param {Hit} hit
  * @param {string} source
- * @param {CitationOut[]} cited
+ * @param {Cited[]} cited
  * @param {string} query
  * @param {{quiet?: boolean, pending?: boolean}} [options]
  */

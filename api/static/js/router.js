@@ -7,7 +7,7 @@ import { tell } from "./dom.js";
 import { room, view } from "./state.js";
 
 /** @typedef {import("./state.js").View} View */
-/** @typedef {import("./wire.js").CitationOut} CitationOut */
+/** @typedef {import("./state.js").Cited} Cited */
 
 /**
  * Rooms with an address of their own, beside the conversation and the search.
@@ -136,21 +136,9 @@ async function fromLink(id, words) {
  * @param {import("./wire.js").DocumentOut} found
  * @param {number} page
  * @param {string} quote
- * @returns {Promise<CitationOut>}
+ * @returns {Promise<Cited>}
  */
 async function citation(found, page, quote) {
   const { quote_status, boxes } = await quoteOn(found.id, page, quote);
-  return {
-    index: 1,
-    document: { id: found.id, filename: found.filename, pages: found.pages },
-    version: found.version,
-    page,
-    quote,
-    quote_status,
-    moved: false,
-    boxes,
-    union_box: null,
-    image_url: "",
-    view_url: "",
-  };
+  return { index: 1, document: { id: found.id, filename: found.filename, pages: found.pages }, version: found.version, page, quote, quote_status, boxes };
 }

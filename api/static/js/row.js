@@ -26,9 +26,12 @@ export function size(bytes) {
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
+/** @param {Progress} share */
+export const percent = ({ done, total }) => `${total ? Math.floor((100 * done) / total) : 0} %`;
+
 /** @param {string} name @param {Progress} share @param {string} [told] */
-export function meter(name, { done, total }, told = `${total ? Math.floor((100 * done) / total) : 0} %`) {
-  return h("span", { class: "meter" }, name, h("i", { class: "gauge", vars: { part: total ? done / total : 0 } }), told);
+function meter(name, share, told = percent(share)) {
+  return h("span", { class: "meter" }, name, h("i", { class: "gauge", vars: { part: share.total ? share.done / share.total : 0 } }), told);
 }
 
 /** @param {[string, Progress][]} channels */
@@ -39,7 +42,7 @@ function channelsOf(channels) {
 }
 
 /** @param {DocumentOut} found @returns {[string, string]} its state, and what there is to say of it */
-function stateOf(found) {
+export function stateOf(found) {
   if (found.status === "failed") return ["Could not be read", found.error?.message ?? ""];
   if (found.status === "queued") return ["Waiting", "Read after those before it"];
   if (found.status === "processing") return ["Being read", found.pages ? `${some(found.pages, "page")} so far` : ""];

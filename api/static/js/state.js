@@ -32,7 +32,7 @@ export function signal(value) {
   };
 }
 
-/** @typedef {import("./wire.js").CitationOut} CitationOut */
+/** @typedef {Omit<import("./wire.js").CitationOut, "moved" | "union_box" | "image_url" | "view_url">} Cited */
 /** @typedef {import("./wire.js").CollectionOut} CollectionOut */
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */
 
@@ -45,7 +45,7 @@ export function signal(value) {
  * @property {string} filename
  * @property {number} version
  * @property {number} page
- * @property {CitationOut[]} cited
+ * @property {Cited[]} cited
  * @property {number} current
  * @property {string} source
  * @property {"page" | "text" | "heat"} tab

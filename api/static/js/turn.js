@@ -1,7 +1,7 @@
 // One question and its answer: pages as soon as they are found, text as it comes, citations as they are checked.
 
 import { events, isAbort, problemOf } from "./api.js";
-import { announce, button, copy, h, icon, iconButton, mark, put } from "./dom.js";
+import { announce, button, copy, h, icon, iconButton, mark, note, put } from "./dom.js";
 import { place } from "./conversation.js";
 import { feedback } from "./feedback.js";
 import { asText, chip, openCitation, prose, sourceOf, verdict } from "./prose.js";
@@ -10,7 +10,7 @@ import { duration, isNarrow, lit, model, some, view } from "./state.js";
 import { openHit, strip } from "./results.js";
 
 /** @typedef {import("./wire.js").AnswerOut} AnswerOut */
-/** @typedef {import("./wire.js").CitationOut} CitationOut */
+/** @typedef {import("./state.js").Cited} Cited */
 /** @typedef {import("./wire.js").SearchOut} SearchOut */
 
 /** @typedef {{question: string, documents: string[] | null}} Asked */
@@ -23,7 +23,7 @@ let turns = 0;
  */
 export function turn(asked, again) {
   const id = `turn-${++turns}`;
-  /** @type {CitationOut[]} */
+  /** @type {Cited[]} */
   let cited = [];
   /** @type {SearchOut | null} */
   let found = null;
@@ -87,7 +87,7 @@ export function turn(asked, again) {
     writing.flow(piece);
   }
 
-  /** @param {CitationOut} citation */
+  /** @param {Cited} citation */
   function onCitation(citation) {
     cited = [...cited, citation];
     writing.behind(chip(citation, id, () => cited));
@@ -181,14 +181,10 @@ export function turn(asked, again) {
 
   /** Said at length once. @param {boolean} nothing whether nothing was found */
   function extractive(nothing) {
+    const first = !element.previousElementSibling;
     const words = h("b", {}, nothing ? "Only sentences as the pages have them were looked for" : "Sentences as the pages have them");
-    if (element.previousElementSibling) return h("p", { class: "remark badge" }, icon("file"), h("span", {}, words, ", for no model is set."));
-    return h(
-      "p",
-      { class: "note badge" },
-      icon("file"),
-      h("span", {}, words, ", for no model is set. One that reads the pages: ", h("code", {}, "FOLIOSCOPE_MODEL=ollama:qwen3-vl:8b folioscope serve")),
-    );
+    const one = [" One that reads the pages: ", h("code", {}, "FOLIOSCOPE_MODEL=ollama:qwen3-vl:8b folioscope serve")];
+    return h("p", { class: first ? "note badge" : "remark badge" }, icon("file"), h("span", {}, words, ", for no model is set.", first && one));
   }
 
   /** @param {AnswerOut} answer */
@@ -220,7 +216,7 @@ export function turn(asked, again) {
     put(facts, h("span", {}, found ? `Found ${some(found.hits.length, "page")}` : "Nothing was found yet"));
     const kept = text ? " What was written is kept; it has not been checked to the end." : "";
     const retry = button("Ask again", () => again(asked), { class: "lined" });
-    put(after, h("p", { class: `note ${bad ? "warn" : ""}`, role: bad ? "alert" : null }, icon(bad ? "alert" : "stop"), h("span", { class: "fill" }, words + kept), retry));
+    put(after, note(bad ? "warn" : "", words + kept, retry));
     listQuotes();
     const shown = view.get();
     if (shown?.source === id) view.set({ ...shown, pending: false });
@@ -265,7 +261,7 @@ export function turn(asked, again) {
       return onAnswer(answer, false);
     }
     body.setAttribute("aria-busy", "false");
-    put(after, h("p", { class: "note" }, icon("alert"), "This answer is gone with a document that it was written from."));
+    put(after, note("", "This answer is gone with a document that it was written from."));
   }
 
   const watching = [lit.watch(light), view.watch(light)];
