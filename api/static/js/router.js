@@ -35,7 +35,7 @@ export function addressOf({ document, page, cited = [], current = 0, tab = "page
  */
 export function open(shown, { quiet = false } = {}) {
   const opened = view.get() !== null;
-  const state = { view: shown, opened: history.state?.opened ?? false };
+  const state = { view: shown, opened: history.state?.opened ?? false, home: home() };
   try {
     if (opened || quiet) history.replaceState(state, "", addressOf(shown));
     else history.pushState({ ...state, opened: true }, "", addressOf(shown));
@@ -88,16 +88,22 @@ export function start(told) {
 function read() {
   const { pathname, search: words, hash } = location;
   if (pathname.startsWith("/d/")) {
-    if (history.state?.view) view.set(history.state.view);
-    else fromLink(decodeURIComponent(pathname.slice(3)), new URLSearchParams(hash.slice(1)));
+    const kept = history.state;
+    if (kept?.view) {
+      view.set(kept.view);
+      reopen(kept.home);
+    } else fromLink(decodeURIComponent(pathname.slice(3)), new URLSearchParams(hash.slice(1)));
     return;
   }
   view.set(null);
   const query = new URLSearchParams(words).get("search");
   room.set(query ? "results" : (ROOMS[pathname] ?? "talk"));
   if (query) rooms.search(query);
-  if (pathname.startsWith("/c/")) rooms.reopen(decodeURIComponent(pathname.slice(3)));
+  reopen(pathname);
 }
+
+/** @param {string} address of a conversation, beside a page, too; others open none */
+const reopen = (address) => address.startsWith("/c/") && rooms.reopen(decodeURIComponent(address.slice(3)));
 
 /**
  * @param {string} id
