@@ -107,7 +107,7 @@ def test_a_conversation_is_opened_again_by_its_address(site, open_page) -> None:
 def test_past_conversations_are_listed_opened_and_deleted(site, open_page) -> None:
     page = open_page(f"{site.base_url}")
     ask(page, "How many crossings were cancelled?")
-    kept = page.url.rpartition("/")[2]
+    kept = site.get("/v1/conversations").json()["data"][0]["id"]
     page.keyboard.press("Escape")
     page.get_by_role("button", name="New question").click()
     expect(page.locator("article.turn")).to_have_count(0)

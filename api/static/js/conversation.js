@@ -67,7 +67,7 @@ export function earlier(gone) {
   function row({ id: other, title, updated, collection }) {
     const name = title || "No answer yet";
     const open = () => (menu.hidePopover(), go(`/c/${other}`));
-    const when = new Date(updated).toLocaleDateString(undefined, { dateStyle: "medium" });
+    const when = new Date(updated).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
     return h("li", { "aria-current": other === id }, link(`/c/${other}`, open, {}, h("span", { class: "one-line" }, name), h("small", {}, `${when}, ${collection}`)), iconButton("close", `Delete “${name}”`, () => remove(other, name)));
   }
 

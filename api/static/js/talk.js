@@ -18,7 +18,7 @@ export function talk() {
   const invitation = h("p", { class: "invitation" }, "Ask something, or search for a page.");
   const scroller = h("div", { class: "scroll", tabindex: -1 }, invitation, thread);
   const writing = composer(ask, (query) => go(`/?search=${encodeURIComponent(query)}`), () => running?.stop());
-  const renew = button("New question", clear, { hidden: true });
+  const renew = button("", clear, { hidden: true, "aria-label": "New question" }, icon("add"), h("span", { class: "wide" }, "New question"));
   const element = h(
     "section",
     { class: "room talk", "aria-label": "Conversation" },
