@@ -181,7 +181,9 @@ def measure_large(address: str) -> dict[str, Any]:
         slider = page.get_by_role("slider", name="Page")
         slider.focus()
         for step in range(STEPS):
-            page.keyboard.press("PageDown" if step % 10 == 9 else "ArrowRight")  # looks for no element: that is work, too
+            page.keyboard.press(
+                "PageDown" if step % 10 == 9 else "ArrowRight"
+            )  # looks for no element: that is work, too
             page.wait_for_timeout(50)
         found["scroll_pages_longest_task_ms"] = round(page.evaluate("Math.max(0, ...window.tasks)"))
         found["barriers"] = 0

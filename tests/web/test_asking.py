@@ -139,7 +139,9 @@ def test_what_is_said_of_an_answer_and_of_a_page_that_was_found_is_kept(site, op
     first.hover()
     first.get_by_role("button", name="Good match").click()
     expect(first.get_by_role("button", name="Good match")).to_have_attribute("aria-pressed", "true")
-    said = [(each["query"], each["value"], each["pages"][0]["page"]) for each in site.get("/v1/feedback").json()["data"]]
+    said = [
+        (each["query"], each["value"], each["pages"][0]["page"]) for each in site.get("/v1/feedback").json()["data"]
+    ]
     assert said == [("fuel burnt per crossing", "up", 5), (DIVIDEND, "down", 2), (DIVIDEND, "up", 2)]
 
 

@@ -53,7 +53,9 @@ def test_it_looks_as_it_did(site, open_page, room: str, width: int, theme: str) 
         expect(page.locator(".option .waiting")).to_have_count(0)
         expect(page.locator("#set-channels .option")).to_have_count(4)
     page.mouse.move(0, 0)
-    seen = small(page.screenshot(mask=[page.locator(".facts"), page.get_by_text("Folioscope 0.")], mask_color="#808080"))
+    seen = small(
+        page.screenshot(mask=[page.locator(".facts"), page.get_by_text("Folioscope 0.")], mask_color="#808080")
+    )
     path = LOOKS / f"{room}-{width}-{theme}.png"
     if os.environ.get("WRITE_LOOKS"):
         LOOKS.mkdir(exist_ok=True)

@@ -2,8 +2,7 @@
 // with what each was found by and where on it.
 
 import { ask, imageAddress, pageOf, problemOf, show } from "./api.js";
-import { announce, button, dress, h, icon, iconButton, link, note, put, s } from "./dom.js";
-import { feedback } from "./feedback.js";
+import { announce, button, dress, h, icon, iconButton, link, note, put, s, tell } from "./dom.js";
 import { frame, marker } from "./marks.js";
 import { home } from "./conversation.js";
 import { addressOf, go, open } from "./router.js";
@@ -191,4 +190,27 @@ export function openHit(hit, source, cited, query, { quiet = false, pending = fa
 function lightOpen(list) {
   const shown = view.get();
   for (const each of list.querySelectorAll("a")) dress(each, { "aria-current": each.dataset.page === `${shown?.document} ${shown?.page}` });
+}
+
+/**
+ * What people say of an answer, or of a page that was found: good, or not.
+ * @param {string} what an answer, a page
+ * @param {{answer: string} | {query: string, document: string, page: number}} about
+ */
+export function feedback(what, about) {
+  /** @param {"up" | "down"} value @param {string} name */
+  const vote = (value, name) => iconButton(value, name, () => give(value), { class: "vote", "data-value": value, "aria-pressed": false });
+  const both = [vote("up", `Good ${what}`), vote("down", `Bad ${what}`)];
+
+  /** @param {string} value */
+  async function give(value) {
+    try {
+      await ask("/v1/feedback", { json: { ...about, value } });
+      for (const each of both) dress(each, { "aria-pressed": each.dataset.value === value });
+      announce("Noted.");
+    } catch (error) {
+      tell(error);
+    }
+  }
+  return both;
 }

@@ -3,11 +3,10 @@
 import { events, isAbort, problemOf } from "./api.js";
 import { announce, button, copy, h, icon, iconButton, mark, note, put } from "./dom.js";
 import { place } from "./conversation.js";
-import { feedback } from "./feedback.js";
 import { asText, chip, openCitation, prose, sourceOf, verdict } from "./prose.js";
 import { close, go } from "./router.js";
 import { duration, isNarrow, lit, model, some, view } from "./state.js";
-import { openHit, strip } from "./results.js";
+import { feedback, openHit, strip } from "./results.js";
 
 /** @typedef {import("./wire.js").AnswerOut} AnswerOut */
 /** @typedef {import("./state.js").Cited} Cited */
