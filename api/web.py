@@ -30,8 +30,8 @@ PAGE_POLICY = (
 """Nothing inline and nothing from elsewhere; text can't become markup. ``blob:``: page images fetched with a key."""
 
 STYLES = "page.css"
-LATER = frozenset(f"js/{name}.js" for name in ("settings", "channels", "apikeys", "snippets"))
-"""Scripts of a room that few open: fetched when it is."""
+LATER = "js/settings.js"
+"""The script of a room that few open: fetched when it is."""
 
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -117,9 +117,10 @@ def _together(found: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]
 
 
 def _lean(name: str, text: str) -> str:
-    """Without what only people read: indentation, types, and comments at the beginning of lines."""
+    """Without what only people read: indentation, types, and comments that begin a line or end one without a text."""
     if name.endswith(".js"):
         text = re.sub(r"/\*\*.*?\*/ ?", "", text, flags=re.DOTALL)
+        text = re.sub(r" // [^\n\"'`]*$", "", text, flags=re.MULTILINE)
     if name.endswith((".js", ".css")):
         text = re.sub(r"^[ \t]*/\*.*?\*/|^[ \t]*//[^\n]*", "", text, flags=re.DOTALL | re.MULTILINE)
         text = re.sub(r"^\s+", "", text, flags=re.MULTILINE)
@@ -129,7 +130,7 @@ def _lean(name: str, text: str) -> str:
 def _filled(template: str, version: str, names: list[str]) -> str:
     """The page with its files' addresses; scripts are named so that browsers fetch them at once."""
     base = f"/static/{version}"
-    at_once = [name for name in names if name.endswith(".js") and name not in LATER]
+    at_once = [name for name in names if name.endswith(".js") and name != LATER]
     scripts = [f'<link rel="modulepreload" href="{base}/{name}">' for name in at_once]
     styles = [f'<link rel="stylesheet" href="{base}/{name}">' for name in names if name.endswith(".css")]
     return template.replace("{files}", "\n".join(styles + scripts)).replace("{base}", base)

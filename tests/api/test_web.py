@@ -55,10 +55,9 @@ def test_files_stand_under_addresses_that_change_with_them_and_are_kept(client) 
     assert client.get(f"/static/{web.site().version}/..%2f..%2fapp.py").status_code == 404
     for path in STATIC.rglob("*"):
         name = path.relative_to(STATIC).as_posix()
-        if path.suffix in (".js", ".svg") and name not in web.LATER:
+        if path.suffix in (".js", ".svg") and name != web.LATER:
             assert f"/static/{web.site().version}/{name}" in addresses, path
-    for name in web.LATER:
-        assert client.get(f"/static/{web.site().version}/{name}").status_code == 200
+    assert client.get(f"/static/{web.site().version}/{web.LATER}").status_code == 200
     assert f"/static/{web.site().version}/{web.STYLES}" in addresses
 
 
@@ -89,8 +88,7 @@ def test_what_is_for_readers_of_the_source_is_not_sent() -> None:
 
 def test_the_page_is_light() -> None:
     found = web.site()
-    at_once = [each for name, each in found.files.items() if name not in web.LATER]
-    assert sum(len(each.packed) for each in [found.page, *at_once]) <= WEIGHT
+    assert sum(len(each.packed) for each in [found.page, *found.files.values()]) <= WEIGHT
 
 
 def test_samples_are_served_and_nothing_beside_them(client) -> None:

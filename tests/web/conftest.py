@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from api import samples
+from folioscope.settings import load_settings
+from ingest import Library
 from tests.support.serving import REPORT, filled
 from tests.support.vendors import Vendors
 
@@ -17,6 +21,7 @@ QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
 )  # fmt: skip
+MANUAL = "dunnock-w3-weather-station-manual.pdf"
 MODEL = "qwen3-vl:8b"
 
 
@@ -59,10 +64,20 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         assert page.complaints == []
 
 
+@pytest.fixture(scope="session")
+def read_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed data folder with the report and the manual, to be copied: reading them takes longer than many tests."""
+    folder = tmp_path_factory.mktemp("read-once")
+    settings = load_settings({"data_dir": folder, "channels": "lexical"})
+    with Library(settings=settings) as library, samples.folder() as source:
+        library.ingest([source / REPORT, source / MANUAL])
+    return folder
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+def site(read_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     """The report and the manual, no model."""
-    yield from filled(tmp_path_factory.mktemp("site"), [REPORT, "dunnock-w3-weather-station-manual.pdf"])
+    yield from filled(shutil.copytree(read_once, tmp_path_factory.mktemp("site") / "data"), [])
 
 
 @pytest.fixture(scope="module")

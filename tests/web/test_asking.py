@@ -11,7 +11,7 @@ pytest.importorskip("playwright", reason="needs the package playwright")
 
 from playwright.sync_api import expect
 
-from tests.support.pages import DIVIDEND, QUOTE, ask, assert_marked, boxes_of, found, page_with
+from tests.support.pages import DIVIDEND, QUOTE, ask, assert_marked, barriers, boxes_of, found, page_with
 
 
 def test_a_chip_opens_the_page_with_the_marker_over_the_quoted_words(site, open_page) -> None:
@@ -102,6 +102,47 @@ def test_a_conversation_is_opened_again_by_its_address(site, open_page) -> None:
     page.get_by_role("button", name="New question").click()
     expect(turns).to_have_count(0)
     assert page.url == f"{site.base_url}/"
+
+
+def test_past_conversations_are_listed_opened_and_deleted(site, open_page) -> None:
+    page = open_page(f"{site.base_url}")
+    ask(page, "How many crossings were cancelled?")
+    kept = site.get("/v1/conversations").json()["data"][0]["id"]
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="New question").click()
+    expect(page.locator("article.turn")).to_have_count(0)
+    page.get_by_role("button", name="Earlier conversations").click()
+    listed = page.get_by_role("dialog", name="Earlier conversations").get_by_role("listitem")
+    expect(listed).to_have_count(len(site.get("/v1/conversations").json()["data"]))
+    expect(listed.first).to_contain_text("How many crossings were cancelled?")
+    assert barriers(page) == []
+    listed.first.get_by_role("link").click()
+    expect(page.locator("article.turn .question")).to_have_text("How many crossings were cancelled?")
+    assert page.url == f"{site.base_url}/c/{kept}"
+    page.get_by_role("button", name="Earlier conversations").click()
+    listed.first.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog", name="Delete this conversation?").get_by_role("button", name="Delete it").click()
+    expect(page.locator("article.turn")).to_have_count(0)
+    assert page.url == f"{site.base_url}/"
+    assert kept not in [each["id"] for each in site.get("/v1/conversations").json()["data"]]
+
+
+def test_what_is_said_of_an_answer_and_of_a_page_that_was_found_is_kept(site, open_page) -> None:
+    page = open_page(f"{site.base_url}")
+    turn = ask(page, DIVIDEND)
+    turn.get_by_role("button", name="Good answer").click()
+    expect(turn.get_by_role("button", name="Good answer")).to_have_attribute("aria-pressed", "true")
+    turn.get_by_role("button", name="Bad answer").click()  # thought better of it
+    expect(turn.get_by_role("button", name="Good answer")).to_have_attribute("aria-pressed", "false")
+    page.goto(f"{site.base_url}/?search=fuel burnt per crossing")
+    first = page.locator(".hits > li").first
+    first.hover()
+    first.get_by_role("button", name="Good match").click()
+    expect(first.get_by_role("button", name="Good match")).to_have_attribute("aria-pressed", "true")
+    said = [
+        (each["query"], each["value"], each["pages"][0]["page"]) for each in site.get("/v1/feedback").json()["data"]
+    ]
+    assert said == [("fuel burnt per crossing", "up", 5), (DIVIDEND, "down", 2), (DIVIDEND, "up", 2)]
 
 
 def test_only_the_ticked_documents_are_asked(site, open_page) -> None:

@@ -1,7 +1,8 @@
-"""Where a visual channel looked, laid over the page: a tiny real model, the map that the interface gives."""
+"""A visual channel, made of a tiny real model: how far it has come, where it looked, laid over the page."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from playwright.sync_api import expect
 
 from tests.support.pages import barriers
 from tests.support.serving import REPORT, filled
+from tests.support.shelf import hand_in, pdf, row
 
 pytest.importorskip("transformers", reason="needs the extra folioscope[vision]")
 
@@ -74,3 +76,19 @@ def test_the_heat_map_is_that_of_the_interface_for_the_question_and_for_a_word(s
     page.keyboard.press("h")
     expect(page.locator("canvas.heat")).to_be_hidden()
     page.complaints.clear()  # that the test has read the canvas twice
+
+
+def test_a_channel_that_fills_in_says_how_far_it_is(seeing_site, open_page) -> None:
+    page = open_page(f"{seeing_site.base_url}/library")
+    hand_in(page, pdf("Long report.pdf", pages=40))
+    long = row(page, "Long report")
+    # Searched already while the slower channel comes after.
+    expect(long.locator(".channels")).to_have_text(re.compile(r"^Lexical readyVisual\d+ %$"))
+    expect(long.locator(".state")).to_contain_text("Searchable already")
+    share = int(re.findall(r"\d+", long.locator(".meter").inner_text())[0])
+    assert share < 100
+    found = seeing_site.post("/v1/search", json={"query": "crossings of Long report"}).json()["hits"]
+    assert "Long report.pdf" in [each["document"]["filename"] for each in found]
+    assert barriers(page) == []
+    expect(long.locator(".channels")).to_have_text("Lexical, visual")
+    expect(long.locator(".state")).to_have_text("Ready")

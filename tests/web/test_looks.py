@@ -23,7 +23,10 @@ from tests.support.pages import DIVIDEND, ask, strokes
 LOOKS = Path(__file__).with_name("looks")
 SMALLER = 4
 TOLERANCE = 4.0  # mean difference of a channel, of 255; an empty page differs by more than 10
-CASES = [("answer", 1440, "light"), ("answer", 360, "dark"), ("library", 1440, "dark"), ("library", 360, "light")]
+CASES = [
+    ("answer", 1440, "light"), ("answer", 360, "dark"), ("library", 1440, "dark"), ("library", 360, "light"),
+    ("settings", 1440, "light"), ("settings", 360, "dark"),
+]  # fmt: skip
 
 
 def small(shot: bytes) -> Image.Image:
@@ -35,7 +38,7 @@ def small(shot: bytes) -> Image.Image:
 @pytest.mark.parametrize(("room", "width", "theme"), CASES)
 def test_it_looks_as_it_did(site, open_page, room: str, width: int, theme: str) -> None:
     page = open_page(
-        f"{site.base_url}/{'library' if room == 'library' else ''}",
+        f"{site.base_url}/{'' if room == 'answer' else room}",
         width=width,
         height=800,
         color_scheme=theme,
@@ -44,10 +47,15 @@ def test_it_looks_as_it_did(site, open_page, room: str, width: int, theme: str) 
     if room == "answer":
         ask(page, DIVIDEND).locator(".answer .cite").first.click()
         assert strokes(page)
-    else:
+    elif room == "library":
         expect(page.locator(".doc-row .cover img[src]")).to_have_count(2)
+    else:
+        expect(page.locator(".option .waiting")).to_have_count(0)
+        expect(page.locator("#set-channels .option")).to_have_count(4)
     page.mouse.move(0, 0)
-    seen = small(page.screenshot(mask=[page.locator(".facts")], mask_color="#808080"))
+    seen = small(
+        page.screenshot(mask=[page.locator(".facts"), page.get_by_text("Folioscope 0.")], mask_color="#808080")
+    )
     path = LOOKS / f"{room}-{width}-{theme}.png"
     if os.environ.get("WRITE_LOOKS"):
         LOOKS.mkdir(exist_ok=True)

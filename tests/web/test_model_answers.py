@@ -81,6 +81,21 @@ def test_a_reply_that_breaks_off_is_answered_as_far_as_it_came(read_site, vendor
     expect(turn.locator(".answer .cite")).to_have_count(1)
 
 
+def test_an_answer_that_was_cut_off_by_the_models_limit_says_so_where_it_ends(read_site, vendors, open_page) -> None:
+    vendors.reply = Reply(f"A dividend of 0.35 euros [[1: {QUOTE}]]. And then the", finish="length")
+    page = open_page(f"{read_site.base_url}", permissions=["clipboard-read", "clipboard-write"])
+    page.fill("#question", DIVIDEND)
+    page.press("#question", "Enter")
+    turn = page.locator("article.turn")
+    expect(turn.locator(".answer .tag")).to_have_text("Cut off here")
+    expect(turn.get_by_text("ran into its limit")).to_be_visible()
+    turn.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.locator(".toast")).to_have_text("Copied.")
+    assert "[…]\n" in page.evaluate("navigator.clipboard.readText()")
+    page.reload()
+    expect(turn.locator(".answer .tag")).to_have_text("Cut off here")
+
+
 def test_a_model_that_fails_is_told_and_can_be_asked_again(read_site, vendors, open_page) -> None:
     vendors.reply = Refusal("unknown_model")
     page = open_page(f"{read_site.base_url}")

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.support.pages import barriers
 from tests.support.serving import REPORT
-from tests.support.shelf import hand_in, row, sample
+from tests.support.shelf import drop, hand_in, pdf, row, sample
 
 
 def test_from_an_empty_library_to_a_search_and_back(empty_site, open_page) -> None:
@@ -39,3 +39,35 @@ def test_from_an_empty_library_to_a_search_and_back(empty_site, open_page) -> No
     # Searched as soon as it is there.
     page.goto(f"{empty_site.base_url}/?search=dividend")
     expect(page.locator(".hit").first).to_contain_text("Skerrow")
+
+
+def test_an_encrypted_file_is_read_once_its_password_is_given(empty_site, open_page) -> None:
+    page = open_page(f"{empty_site.base_url}/library")
+    hand_in(page, pdf("Depot plan.pdf", password="open sesame"))
+    locked = row(page, "Depot plan")
+    expect(locked.locator(".state.bad")).to_contain_text("password")
+    for given, state in (("wrong", "Could not be read"), ("open sesame", "Ready")):
+        locked.get_by_role("button", name="Retry").click()
+        dialog = page.get_by_role("dialog", name="This document needs its password")
+        dialog.get_by_label("Password").fill(given)
+        assert barriers(page) == []
+        with page.expect_response(lambda each: each.url.endswith("/reingest")):
+            dialog.get_by_role("button", name="Read it").click()
+        expect(locked.locator(".state > span")).to_have_text(state)
+    expect(locked.locator(".name small")).to_have_text("1 page")
+
+
+def test_a_folder_that_is_dropped_is_taken_with_what_is_inside(empty_site, open_page, tmp_path) -> None:
+    inside = tmp_path / "papers" / "older"
+    inside.mkdir(parents=True)
+    for place, name in ((inside.parent, "Spring.pdf"), (inside, "Autumn.pdf"), (inside, ".hidden.pdf")):
+        (place / name).write_bytes(pdf(name)["buffer"])
+    page = open_page(f"{empty_site.base_url}/library")
+    cover = page.get_by_role("heading", name="Drop to add")
+    drop(page, inside.parent, lambda: expect(cover).to_be_visible())
+    expect(cover).to_be_hidden()
+    for name in ("Spring", "Autumn"):
+        expect(row(page, name).locator(".state")).to_have_text("Ready")
+    names = {each["filename"] for each in empty_site.get("/v1/documents").json()["data"]}
+    assert {"Spring.pdf", "Autumn.pdf"} <= names
+    assert ".hidden.pdf" not in names

@@ -1,23 +1,17 @@
-// What is done to documents: deleting with a while to think better of it, reading again, tags.
+// What is done to documents: deleting with a while to think better of it, reading again, tags; and to collections.
 
 import { arrivals } from "./arrivals.js";
-import { ask, problemOf } from "./api.js";
-import { announce, button, h, put, toast } from "./dom.js";
+import { ask } from "./api.js";
+import { announce, button, h, iconButton, put, tell, toast } from "./dom.js";
 import { ask as question, form } from "./dialog.js";
-import { follow, forget, recount, refresh, watch } from "./library.js";
-import { doomed, matching, renew } from "./listing.js";
-import { titleOf, view } from "./state.js";
-import { editTags } from "./tags.js";
+import { choose, doomed, follow, forget, load, matching, recount, refresh, renew, watch } from "./library.js";
+import { collection, collections, some, titleOf, view } from "./state.js";
 import { close } from "./router.js";
-import { some } from "./row.js";
 
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */
 
 const GRACE = 10; // seconds in which a deletion can be taken back
 const AT_ONCE = 1000; // documents in one request
-
-/** @param {unknown} error */
-const tell = (error) => toast(problemOf(error).message, undefined, 8000);
 
 /**
  * Not shown any more at once, deleted after a while. Nothing is sent before, so who leaves the page keeps them.
@@ -104,6 +98,37 @@ export async function stop(arrival) {
   }
 }
 
+/** @param {string} text @returns {string | number | boolean} */
+function valueOf(text) {
+  if (text === "true" || text === "false") return text === "true";
+  return /^-?(0|[1-9]\d{0,14})(\.\d+)?$/.test(text) ? Number(text) : text;
+}
+
+/**
+ * @param {DocumentOut[]} chosen of one all tags are shown; to several the same ones are added
+ * @returns {Promise<Record<string, unknown> | null>} null: nothing is to change
+ */
+async function editTags(chosen) {
+  const [one] = chosen;
+  if (!one) return null;
+  const before = chosen.length === 1 ? one.metadata : {};
+  const rows = h("div", { class: "tag-rows" });
+  const add = (name = "", value = /** @type {unknown} */ ("")) => {
+    const first = h("input", { name: "name", value: name, placeholder: "Name", "aria-label": "Name", maxlength: 64 });
+    const row = h("div", { class: "row" }, h("div", { class: "field" }, first), h("div", { class: "field fill" }, h("input", { name: "value", value: `${value}`, placeholder: "Value", "aria-label": "Value" })), iconButton("close", `Remove ${name || "this tag"}`, () => row.remove()));
+    rows.append(row);
+    return first;
+  };
+  for (const [name, value] of Object.entries(before)) add(name, value);
+  add();
+  const words = chosen.length === 1 ? titleOf(one.filename) : `Added to ${some(chosen.length, "document")}; a tag of the same name gets the new value.`;
+  const sent = await form("Tags", h("p", { class: "quiet" }, words), rows, button("Another", () => add().focus(), { class: "lined" }), "Save");
+  if (!sent) return null;
+  const values = sent.getAll("value");
+  const pairs = sent.getAll("name").map((name, at) => [`${name}`.trim(), `${values[at] ?? ""}`.trim()]);
+  return Object.fromEntries(pairs.filter(([name]) => name).map(([name, value]) => [name, name && `${before[name]}` === value ? before[name] : value === "" ? true : valueOf(value ?? "")]));
+}
+
 /** @param {DocumentOut[]} chosen */
 export async function tagAll(chosen) {
   const changed = await editTags(chosen);
@@ -115,16 +140,44 @@ export async function tagAll(chosen) {
   renew();
 }
 
-/** @param {string} name of a collection @param {number} documents in it @returns {Promise<boolean>} whether it is gone */
-export async function removeCollection(name, documents) {
-  const sure = await question(`Delete the collection “${name}”?`, `Its ${some(documents, "document")}, its conversations and everything found in it go with it. This can’t be taken back.`, "Delete it");
-  if (!sure) return false;
-  try {
-    await ask(`/v1/collections/${encodeURIComponent(name)}`, { method: "DELETE" });
-    arrivals.set([]);
-    return true;
-  } catch (error) {
-    tell(error);
-    return false;
-  }
+const NAME = "[\\p{L}\\p{N}][\\p{L}\\p{N}_.\\-]{0,63}";
+
+/** @param {string} title @param {string} value @param {string} word */
+async function named(title, value, word) {
+  const input = h("input", { name: "name", value, required: true, pattern: NAME, maxlength: 64, autocomplete: "off", "aria-label": "Name", title: "Letters, digits, dots, hyphens and underscores; it begins with a letter or a digit." });
+  const sent = await form(title, h("div", { class: "field" }, input), h("p", { class: "quiet small" }, "Letters, digits, dots, hyphens, underscores."), word);
+  return sent ? `${sent.get("name")}`.trim() : "";
+}
+
+/** @param {() => Promise<unknown>} act */
+const tried = (act) => act().catch(tell);
+
+export const newCollection = () =>
+  tried(async () => {
+    const name = await named("A new collection", "", "Make it");
+    if (!name) return;
+    await ask("/v1/collections", { json: { name } });
+    await recount();
+    await choose(name);
+  });
+
+/** @param {import("./dialog.js").Menu} menu @param {HTMLElement} from */
+export function collectionMenu(menu, from) {
+  const name = collection.get();
+  const documents = collections.get().find((each) => each.name === name)?.documents ?? 0;
+  menu.open(from, [
+    ["Rename", () => tried(async () => {
+      const next = await named("Rename the collection", name, "Rename");
+      if (!next || next === name) return;
+      await ask(`/v1/collections/${encodeURIComponent(name)}`, { method: "PATCH", json: { name: next } });
+      await recount();
+      await choose(next);
+    })],
+    ["Delete collection", () => tried(async () => {
+      if (!(await question(`Delete the collection “${name}”?`, `Its ${some(documents, "document")}, its conversations and everything found in it go with it. This can’t be taken back.`, "Delete it"))) return;
+      await ask(`/v1/collections/${encodeURIComponent(name)}`, { method: "DELETE" });
+      arrivals.set([]);
+      await load();
+    })],
+  ]);
 }

@@ -1,10 +1,9 @@
 // The HTTP interface: requests with the key, problems as errors, streams of events, page images.
 
-import { signal } from "./signal.js";
+import { signal } from "./state.js";
 
 /** @typedef {import("./wire.js").PageOut} PageOut */
 /** @typedef {import("./wire.js").PageText} PageText */
-/** @template Item @typedef {import("./wire.js").Listed<Item>} Listed */
 
 const KEY = "folioscope.key";
 
@@ -146,18 +145,11 @@ export function pageOf(document, version, number) {
   const name = `${document} ${version} ${number}`;
   let found = sizes.get(name);
   if (!found) {
-    found = pages(document, number, 1).then(([page]) => page ?? Promise.reject(new Problem("not_found", `There is no page ${number}.`)));
+    found = ask(`${at(document)}/pages?after=${number - 1}&limit=1`).then(({ data: [page] }) => page ?? Promise.reject(new Problem("not_found", `There is no page ${number}.`)));
     found.catch(() => sizes.delete(name));
     sizes.set(name, found);
   }
   return found;
-}
-
-/** @param {string} document @param {number} first @param {number} count @returns {Promise<PageOut[]>} */
-async function pages(document, first, count) {
-  /** @type {Listed<PageOut>} */
-  const list = await ask(`${at(document)}/pages?after=${first - 1}&limit=${count}`);
-  return list.data;
 }
 
 /** @param {string} document @param {number} version @param {number} page @returns {Promise<PageText>} */

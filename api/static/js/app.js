@@ -1,20 +1,19 @@
 // The page is put together and begins.
 
 import { problemOf } from "./api.js";
+import { takeFiles } from "./arrivals.js";
 import { docs } from "./docs.js";
-import { button, h, icon, put } from "./dom.js";
+import { button, h, link, note, put } from "./dom.js";
 import { home } from "./conversation.js";
-import { askForKey } from "./key.js";
+import { askForKey, watchServer } from "./gate.js";
 import { listen } from "./keys.js";
 import { load } from "./library.js";
-import { watchServer } from "./offline.js";
 import { rail } from "./rail.js";
 import { results } from "./results.js";
 import { go, start } from "./router.js";
 import { loaded, room, titleOf, view } from "./state.js";
 import { talk } from "./talk.js";
 import { show as showTheme } from "./theme.js";
-import { takeFiles } from "./upload.js";
 import { viewer } from "./viewer.js";
 
 showTheme();
@@ -36,7 +35,7 @@ const shell = h(
   evidence.element,
 );
 document.getElementById("opening")?.remove();
-document.body.append(h("a", { class: "skip", href: "#question", on: { click: (/** @type {Event} */ event) => (event.preventDefault(), conversation.focus()) } }, "Skip to the question"), shell);
+document.body.append(link("#question", conversation.focus, { class: "skip" }, "Skip to the question"), shell);
 
 view.watch((shown) => {
   shell.classList.toggle("looking", shown !== null);
@@ -65,7 +64,7 @@ async function begin() {
   } catch (error) {
     const { code, message } = problemOf(error);
     if (code === "unauthorized") return;
-    put(trouble, h("p", { class: "note bad", role: "alert" }, icon("alert"), h("span", { class: "fill" }, message), button("Try again", begin, { class: "lined" })));
+    put(trouble, note("bad", message, button("Try again", begin, { class: "lined" })));
     trouble.hidden = false;
   }
 }

@@ -1,10 +1,9 @@
-// Files that are handed in: how far each has come, what became of it, trying again.
+// Files that are handed in, chosen, dropped or pasted: how far each has come, what became of it, trying again.
 
 import { problemOf } from "./api.js";
-import { announce, toast } from "./dom.js";
+import { announce, h, toast } from "./dom.js";
 import { add, recount } from "./library.js";
-import { signal } from "./signal.js";
-import { room } from "./state.js";
+import { room, signal, some } from "./state.js";
 
 const LANES = 3; // files on their way at once
 const TRIES = 5; // of a server that is busy
@@ -46,13 +45,13 @@ export async function addAll(files) {
   if (!files.length) return;
   const queue = files.map((file) => /** @type {Arrival} */ ({ file, phase: "waiting" }));
   arrivals.set([...arrivals.get(), ...queue]);
-  announce(`Adding ${files.length === 1 ? files[0]?.name : `${files.length} files`}.`);
+  announce(`Adding ${some(files.length, "file")}.`);
   let ready = 0;
   const lane = async () => {
     for (let next = queue.shift(); next; next = queue.shift()) ready += await one(next);
   };
   await Promise.all(Array.from({ length: LANES }, lane));
-  if (ready) announce(`${ready === 1 ? "1 document is" : `${ready} documents are`} ready.`);
+  if (ready) announce(`Ready: ${some(ready, "document")}.`);
   recount().catch(() => {});
 }
 
@@ -82,7 +81,7 @@ async function one(arrival) {
  */
 function quiet(words) {
   if (room.get() === "library") announce(words);
-  else toast(words, undefined, 8000);
+  else toast(words);
   return 0;
 }
 
@@ -95,5 +94,67 @@ async function patiently(attempt) {
       if (problemOf(error).code !== "rate_limited" || tries === TRIES) throw error;
       await new Promise((resume) => setTimeout(resume, 1000 * 2 ** tries));
     }
+  }
+}
+
+/** Let a person choose files. */
+export function pickFiles() {
+  const input = h("input", { type: "file", multiple: true });
+  input.addEventListener("change", () => addAll([...(input.files ?? [])]));
+  input.click();
+}
+
+/** Take what is dropped or pasted anywhere on the page. */
+export function takeFiles() {
+  const cover = h("div", { class: "drop", hidden: true }, h("h2", {}, "Drop to add"), h("p", { class: "quiet" }, "PDFs, scans, photos; folders, too."));
+  document.body.append(cover);
+  let depth = 0;
+  const carries = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files") ?? false;
+  addEventListener("dragenter", (event) => {
+    if (carries(event)) cover.hidden = ++depth < 1;
+  });
+  addEventListener("dragleave", (event) => {
+    if (carries(event)) cover.hidden = --depth < 1;
+  });
+  addEventListener("dragover", (event) => carries(event) && event.preventDefault());
+  addEventListener("drop", async (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    depth = 0;
+    cover.hidden = true;
+    addAll(await filesOf(event.dataTransfer));
+  });
+  addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length) addAll(files);
+  });
+}
+
+/**
+ * Files and those inside folders.
+ * @param {DataTransfer | null} dropped
+ * @returns {Promise<File[]>}
+ */
+async function filesOf(dropped) {
+  // The entries must be taken before anything is awaited: the list is emptied with the event.
+  const entries = [...(dropped?.items ?? [])].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
+  const files = (await Promise.all(entries.map(inside))).flat();
+  if (!files.length) toast("There was no file among it.");
+  return files;
+}
+
+/** @param {FileSystemEntry} entry @returns {Promise<File[]>} */
+async function inside(entry) {
+  if (entry.name.startsWith(".")) return [];
+  if (entry.isFile) {
+    return [await new Promise((found, failed) => /** @type {FileSystemFileEntry} */ (entry).file(found, failed))];
+  }
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
+  const files = [];
+  for (;;) {
+    /** @type {FileSystemEntry[]} a hundred at most */
+    const stretch = await new Promise((found, failed) => reader.readEntries(found, failed));
+    if (!stretch.length) return files;
+    files.push(...(await Promise.all(stretch.map(inside))).flat());
   }
 }

@@ -1,6 +1,6 @@
-// A question that comes before everything else, and what is answered.
+// What opens over the page: a question that comes before everything else, a menu.
 
-import { button, h } from "./dom.js";
+import { button, h, put } from "./dom.js";
 
 let made = 0;
 
@@ -31,4 +31,29 @@ export function form(title, ...rest) {
 /** @param {string} title @param {string} words @param {string} yes @returns {Promise<boolean>} */
 export async function ask(title, words, yes) {
   return (await form(title, h("p", { class: "quiet" }, words), yes)) !== null;
+}
+
+/** @typedef {ReturnType<typeof menuOf>} Menu */
+
+/** A menu that opens beside what it is asked for from; a choice without anything to do is left out. */
+export function menuOf() {
+  const element = h("div", { popover: "auto", class: "menu doing", role: "menu" });
+  element.addEventListener("keydown", (event) => {
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    if (!step) return;
+    event.preventDefault();
+    const items = [...element.children];
+    const at = items.indexOf(/** @type {Element} */ (document.activeElement));
+    /** @type {HTMLElement | undefined} */ (items.at((at + step) % items.length))?.focus();
+  });
+  return {
+    element,
+    /** @param {HTMLElement} from @param {[string, (() => unknown) | null][]} choices */
+    open(from, choices) {
+      const doable = choices.filter(([, act]) => act !== null);
+      put(element, doable.map(([name, act]) => button(name, () => (element.hidePopover(), act?.()), { role: "menuitem" })));
+      /** @type {{showPopover: (options: {source: HTMLElement}) => void}} the checker knows it without its source */ (element).showPopover({ source: from });
+      /** @type {HTMLElement | null} */ (element.firstElementChild)?.focus();
+    },
+  };
 }

@@ -1,15 +1,14 @@
 // The library: every document of a collection, what is on its way, what can be done with them.
 
-import { again, arrivals, dismiss } from "./arrivals.js";
+import { again, arrivals, dismiss, pickFiles } from "./arrivals.js";
 import { send } from "./api.js";
-import { collectionMenu, menuOf } from "./choices.js";
-import { remove, renewAll, stop, tagAll, tryAgain } from "./actions.js";
+import { collectionMenu, remove, renewAll, stop, tagAll, tryAgain } from "./actions.js";
+import { menuOf } from "./dialog.js";
 import { button, h, icon, iconButton, put } from "./dom.js";
-import { filter, doomed, listed, matching, reach, total } from "./listing.js";
+import { filter, doomed, listed, matching, reach, total } from "./library.js";
 import { brand, openDocument, showRail } from "./rail.js";
-import { arrivalRow, documentRow, emptyRow, some, tagOf } from "./row.js";
-import { collection, collections, documents, loaded, room } from "./state.js";
-import { pickFiles } from "./upload.js";
+import { arrivalRow, documentRow, emptyRow, tagOf } from "./row.js";
+import { collection, collections, documents, loaded, room, some } from "./state.js";
 import { virtual } from "./virtual.js";
 
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */

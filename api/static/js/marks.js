@@ -1,8 +1,11 @@
-// What is drawn over a page: a marker's strokes for words that stand there, corners around what only resembles.
+// What lies over a page's image: a marker's strokes for words that stand there, corners around what only resembles, its
+// words, unseen, so that they can be selected and read aloud; and the same words as plain text.
 
-import { s } from "./dom.js";
+import { h, put, s } from "./dom.js";
 
 /** @typedef {import("./wire.js").Box} Box */
+/** @typedef {import("./wire.js").WordOut} WordOut */
+/** @typedef {import("./state.js").Cited} Cited */
 
 const WIDER = 0.004; // of the page's width, on either side
 const LOWER = 0.06; // of a line's height, from its top
@@ -72,4 +75,108 @@ export function isDark(image, boxes) {
     light += 0.2126 * (data[at] ?? 0) + 0.7152 * (data[at + 1] ?? 0) + 0.0722 * (data[at + 2] ?? 0);
   }
   return light / (24 * 24 * 255) < 0.4;
+}
+
+const measure = document.createElement("canvas").getContext("2d");
+
+/** @param {string} text @returns {number} its width at a font size of 1 */
+function widthOf(text) {
+  if (!measure) return text.length / 2;
+  measure.font = "100px sans-serif";
+  return measure.measureText(text).width / 100;
+}
+
+/**
+ * Words by block, in reading order.
+ * @param {WordOut[]} words
+ * @returns {WordOut[][]}
+ */
+function blocks(words) {
+  /** @type {WordOut[][]} */
+  const found = [];
+  for (const word of words) {
+    const last = found.at(-1);
+    if (last && last[0]?.block === word.block) last.push(word);
+    else found.push([word]);
+  }
+  return found;
+}
+
+/**
+ * Fill the layer: every word in its box. Sizes are shares of the layer's, so zooming needs nothing.
+ * @param {HTMLElement} layer
+ * @param {WordOut[]} words
+ * @param {number} ratio width of the page / its height
+ */
+export function lay(layer, words, ratio) {
+  put(
+    layer,
+    blocks(words).map((block) =>
+      h(
+        "p",
+        {},
+        block.map((word, at) => {
+          const [x0, y0, x1, y1] = word.box;
+          const stretch = ((x1 - x0) * ratio) / ((y1 - y0) * widthOf(word.text)) || 1;
+          const ends = block[at + 1]?.line !== word.line;
+          return h("span", { vars: { x: x0, y: y0, size: y1 - y0, stretch } }, word.text + (ends ? "\n" : " "));
+        }),
+      ),
+    ),
+  );
+}
+
+const APART = 0.4; // of a line's height between two lines: more begins a paragraph
+
+/**
+ * Blocks joined where one goes on in the next line, for many files make a block of every line.
+ * @param {WordOut[]} words
+ * @returns {WordOut[][]}
+ */
+function paragraphs(words) {
+  /** @type {WordOut[][]} */
+  const found = [];
+  for (const block of blocks(words)) {
+    const last = found.at(-1)?.at(-1)?.box;
+    const next = block[0]?.box;
+    const high = next ? next[3] - next[1] : 0;
+    const gap = last && next ? next[1] - last[3] : 1;
+    const alike = last && Math.abs(last[3] - last[1] - high) < 0.2 * high;
+    if (alike && gap > -0.5 * high && gap < APART * high) found.at(-1)?.push(...block);
+    else found.push([...block]);
+  }
+  return found;
+}
+
+/**
+ * The page's text in paragraphs; words of citations are marked.
+ * @param {WordOut[]} words
+ * @param {Cited[]} cited on this page
+ * @param {number} current
+ */
+export function reading(words, cited, current) {
+  const markOf = (/** @type {WordOut} */ { box: [x0, y0, x1, y1] }) => {
+    const x = (x0 + x1) / 2;
+    const y = (y0 + y1) / 2;
+    const inside = cited.filter((each) => each.boxes.some((box) => x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3]));
+    return inside.find((each) => each.index === current) ?? inside[0];
+  };
+  return paragraphs(words).map((block) => {
+    const paragraph = h("p");
+    /** @type {HTMLElement | null} */
+    let run = null;
+    /** @type {Cited | undefined} */
+    let before;
+    for (const word of block) {
+      const here = markOf(word);
+      if (!run || here !== before) {
+        if (run) paragraph.append(" ");
+        run = here ? h("mark", { class: here.index === current ? "strong" : null }) : h("span");
+        paragraph.append(run);
+      } else run.append(" ");
+      run.append(word.text);
+      before = here;
+    }
+    return paragraph;
+  });
 }

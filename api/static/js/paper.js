@@ -2,13 +2,12 @@
 
 import { imageAddress, pageOf, pageText, problemOf, show } from "./api.js";
 import { dress, h, put, s } from "./dom.js";
-import { frame, isDark, marker } from "./marks.js";
+import { frame, isDark, lay, marker } from "./marks.js";
 import { turn } from "./router.js";
 import { lit } from "./state.js";
-import { lay } from "./words.js";
 
 /** @typedef {import("./state.js").View} View */
-/** @typedef {import("./wire.js").CitationOut} CitationOut */
+/** @typedef {import("./state.js").Cited} Cited */
 
 const STEP = 1.25;
 const MOST = 6;

@@ -1,6 +1,79 @@
-// An answer's text: paragraphs and list items, strong words and code, nothing else. A model can't write a link.
+// An answer as it is written: paragraphs, list items, strong words and code, nothing else, for a model can't write a link;
+// citations: the chip, the words for how a quote stands on its page, what is copied of it.
 
-import { h } from "./dom.js";
+import { h, icon, link } from "./dom.js";
+import { addressOf, open } from "./router.js";
+import { lit, titleOf, view } from "./state.js";
+
+/** @typedef {import("./state.js").Cited} Cited */
+/** @typedef {import("./wire.js").QuoteStatus} QuoteStatus */
+
+/** @type {Record<QuoteStatus, {words: string, drawing: "check" | "near" | "eye" | "alert"}>} */
+const VERDICTS = {
+  exact: { words: "Word for word", drawing: "check" },
+  fuzzy: { words: "Close match", drawing: "near" },
+  visual: { words: "Seen, not read", drawing: "eye" },
+  unverified: { words: "Not found", drawing: "alert" },
+};
+
+/** @param {QuoteStatus} status */
+export function verdict(status) {
+  const { words, drawing } = VERDICTS[status];
+  return h("span", { class: `verdict ${status}`, title: words }, icon(drawing), h("span", { class: "words" }, words));
+}
+
+/** @param {Cited} cited */
+const linkTo = (cited) => addressOf({ document: cited.document.id, page: cited.page, cited: [cited], current: cited.index });
+
+/** @param {Cited} cited */
+export const sourceOf = (cited) => `${titleOf(cited.document.filename)}, page ${cited.page}`;
+
+/**
+ * A link that opens the page there. While it has the pointer or the focus its words are lit.
+ * @param {Cited} cited
+ * @param {string} source the turn it belongs to
+ * @param {() => Cited[]} siblings all of the turn
+ */
+export function chip(cited, source, siblings) {
+  const { index } = cited;
+  const light = () => lit.set({ source, index });
+  const dim = () => lit.set(null);
+  return link(
+    linkTo(cited),
+    () => openCitation(cited, source, siblings()),
+    {
+      class: `cite ${cited.quote_status}`,
+      "aria-label": `Citation ${index}, ${sourceOf(cited)}, ${VERDICTS[cited.quote_status].words.toLowerCase()}`,
+      "data-cite": index,
+      on: {
+        pointerenter: light,
+        pointerleave: dim,
+        focus: light,
+        blur: dim,
+      },
+    },
+    index,
+  );
+}
+
+/**
+ * @param {Cited} cited
+ * @param {string} source
+ * @param {Cited[]} all
+ * @param {{quiet?: boolean}} [options]
+ */
+export function openCitation(cited, source, all, options) {
+  const { document, version, page, index } = cited;
+  open(
+    { document: document.id, filename: document.filename, version, page, cited: all, current: index, source, tab: "page", query: view.get()?.query ?? "" },
+    options,
+  );
+}
+
+/** @param {Cited} cited a quote as one puts it into a text */
+export function asText(cited) {
+  return `“${cited.quote}” (${cited.document.filename}, page ${cited.page}, ${location.origin}${linkTo(cited)})`;
+}
 
 /**
  * Builds blocks from pieces as they come. Pieces join as the server joins them: with a space unless a new line begins.

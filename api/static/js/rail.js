@@ -1,22 +1,22 @@
-// The library beside the conversation: which collection, which documents, how far they are.
+// What stands at the left: the collection and its documents, how far they are; collections and tags, sections.
 
-import { imageAddress, show } from "./api.js";
-import { button, dress, h, icon, iconButton, mark, put } from "./dom.js";
-import { choose, loadMore, share } from "./library.js";
+import { newCollection } from "./actions.js";
+import { pickFiles } from "./arrivals.js";
+import { button, h, icon, iconButton, link, mark, put } from "./dom.js";
+import { choose, filter, loadMore, share } from "./library.js";
 import { open } from "./router.js";
-import { collection, collections, documents, loaded, model, more, titleOf, view } from "./state.js";
-import { side } from "./side.js";
+import { cover, percent, stateOf as rowState, tagOf } from "./row.js";
+import { collection, collections, documents, loaded, model, more, room, some, titleOf, view } from "./state.js";
 import { themeButton } from "./theme.js";
-import { pickFiles } from "./upload.js";
 import { virtual } from "./virtual.js";
 
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */
 
 /** @returns {HTMLElement} */
 export function rail() {
-  const filter = h("input", { type: "search", placeholder: "Filter documents", "aria-label": "Filter documents" });
+  const named = h("input", { type: "search", placeholder: "Filter documents", "aria-label": "Filter documents" });
   const chooser = h("select", { "aria-label": "Collection" });
-  const above = h("div", { class: "above" }, h("div", { class: "field" }, icon("search"), filter));
+  const above = h("div", { class: "above" }, h("div", { class: "field" }, icon("search"), named));
   const shelf = h("div", { class: "shelf" });
   const bare = h("p", { class: "quiet small title", hidden: true });
   const list = virtual(shelf, (index) => row(/** @type {DocumentOut} */ (listed[index])), { "aria-label": "Documents" });
@@ -37,7 +37,7 @@ export function rail() {
   );
 
   chooser.addEventListener("change", () => choose(chooser.value));
-  filter.addEventListener("input", () => fillShelf());
+  named.addEventListener("input", () => fillShelf());
   shelf.addEventListener("scroll", () => {
     if (more.get() && shelf.scrollTop + shelf.clientHeight > shelf.scrollHeight - 800) loadMore();
   });
@@ -46,7 +46,7 @@ export function rail() {
   const rows = new Map();
 
   function fillShelf() {
-    const wanted = filter.value.trim().toLowerCase();
+    const wanted = named.value.trim().toLowerCase();
     listed = documents.get().filter((each) => each.filename.toLowerCase().includes(wanted));
     list.show(listed.length);
     bare.hidden = !loaded.get() || listed.length > 0;
@@ -89,28 +89,12 @@ export function rail() {
 
 /** @param {DocumentOut} found */
 function book(found) {
-  const cover = h("span", { class: "cover" });
-  if (found.status === "ready" && found.pages) {
-    const picture = h("img", { alt: "", loading: "lazy", decoding: "async" });
-    cover.append(picture);
-    show(picture, imageAddress(found.id, found.version, 1, 30)).then((there) => there || bare(cover));
-  } else bare(cover);
   const behind = found.status === "ready" && share(found) < 1;
-  return h(
-    "a",
-    {
-      class: "book",
-      href: `/d/${found.id}`,
-      on: {
-        click: (/** @type {MouseEvent} */ event) => {
-          if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-          event.preventDefault();
-          showRail(false);
-          openDocument(found);
-        },
-      },
-    },
-    cover,
+  return link(
+    `/d/${found.id}`,
+    () => (showRail(false), openDocument(found)),
+    { class: "book" },
+    cover(found, 30),
     h(
       "span",
       { class: "fill" },
@@ -121,20 +105,12 @@ function book(found) {
   );
 }
 
-/** @param {HTMLElement} cover */
-function bare(cover) {
-  dress(cover, { class: "cover none" });
-  put(cover, icon("file"));
-}
-
 /** @param {DocumentOut} found in a few words */
 function stateOf(found) {
-  const pages = found.pages === 1 ? "1 page" : `${found.pages} pages`;
-  if (found.status === "failed") return found.error?.message ?? "Could not be read";
-  if (found.status === "queued") return "Waiting to be read";
-  if (found.status === "processing") return found.pages ? `Reading, ${pages} so far` : "Reading";
+  const [state, detail] = rowState(found);
+  if (found.status !== "ready") return detail || state;
   const behind = Object.entries(found.coverage).find(([, { done, total }]) => done < total);
-  return behind ? `${pages}, ${behind[0]} ${Math.floor((100 * behind[1].done) / behind[1].total)} %` : pages;
+  return some(found.pages, "page") + (behind ? `, ${behind[0]} ${percent(behind[1])}` : "");
 }
 
 /** @param {DocumentOut} found */
@@ -157,4 +133,65 @@ export function showRail(visible) {
   const element = document.getElementById("library");
   element?.classList.toggle("open", visible);
   if (visible) element?.querySelector("input")?.focus();
+}
+
+const MOST_TAGS = 12;
+
+/** @type {[string, string][]} */
+export const SECTIONS = [["models", "Models"], ["channels", "Channels"], ["keys", "API keys"], ["connect", "Connect"], ["look", "Appearance"]];
+
+/** What the library and the settings list here in place of the documents. */
+function side() {
+  const back = h("a", { class: "item", href: "/", "data-room": true }, icon("left"), "Back to the questions");
+  const groups = h("ul", { "aria-label": "Collections" });
+  const tags = h("ul", { "aria-label": "Tags" });
+  const library = h("div", {}, h("h3", { class: "title" }, "Collections"), groups, button("New collection", newCollection, { class: "item" }, icon("add")), h("h3", { class: "title" }, "Tags"), tags);
+  const settings = h("ul", { "aria-label": "Settings" }, SECTIONS.map(([id, name]) => h("li", {}, h("a", { class: "item", href: `#${id}`, on: { click: (/** @type {Event} */ event) => (event.preventDefault(), to(id)) } }, name))));
+  const element = h("div", { class: "side", hidden: true }, back, library, settings);
+
+  room.watch((name) => {
+    element.hidden = name !== "library" && name !== "settings";
+    library.hidden = name !== "library";
+    settings.hidden = name !== "settings";
+    list();
+  });
+  for (const each of [collections, collection, documents, filter]) each.watch(list);
+
+  function list() {
+    if (room.get() !== "library") return;
+    put(groups, collections.get().map((each) => h("li", {}, h("button", { type: "button", class: "item", "aria-current": each.name === collection.get(), on: { click: () => (showRail(false), choose(each.name)) } }, each.name, h("small", {}, each.documents.toLocaleString())))));
+    put(tags, found().map(([key, value]) => h("li", {}, button(tagOf(key, value), () => press(key, value), { class: "item", "aria-pressed": filter.get().metadata[key] === value }))));
+    tags.previousElementSibling?.toggleAttribute("hidden", !tags.childElementCount);
+  }
+
+  /** @param {string} key @param {unknown} value */
+  function press(key, value) {
+    const { metadata, ...rest } = filter.get();
+    filter.set({ ...rest, metadata: metadata[key] === value ? {} : { [key]: value } });
+    showRail(false);
+  }
+  return element;
+}
+
+/** @returns {[string, unknown][]} tags of the documents that are loaded, the most frequent first */
+function found() {
+  /** @type {Map<string, {tag: [string, unknown], times: number}>} */
+  const seen = new Map();
+  for (const each of documents.get()) {
+    for (const tag of Object.entries(each.metadata)) {
+      const name = JSON.stringify(tag);
+      const one = seen.get(name) ?? { tag, times: 0 };
+      one.times += 1;
+      seen.set(name, one);
+    }
+  }
+  return [...seen.values()].sort((a, b) => b.times - a.times).slice(0, MOST_TAGS).map(({ tag }) => tag);
+}
+
+/** @param {string} id of a section of the settings */
+function to(id) {
+  showRail(false);
+  const section = document.getElementById(`set-${id}`);
+  section?.scrollIntoView({ block: "start" });
+  section?.querySelector("h2")?.focus({ preventScroll: true });
 }

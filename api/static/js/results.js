@@ -1,15 +1,15 @@
-// Pages that match, without an answer: what each was found by, where on it.
+// Pages that were found: dealt out beside an answer in order of rank and in their real proportions; listed by a search
+// with what each was found by and where on it.
 
 import { ask, imageAddress, pageOf, problemOf, show } from "./api.js";
-import { announce, button, dress, h, icon, iconButton, put, s } from "./dom.js";
+import { announce, button, dress, h, icon, iconButton, link, note, put, s, tell } from "./dom.js";
 import { frame, marker } from "./marks.js";
 import { home } from "./conversation.js";
-import { addressOf, go } from "./router.js";
+import { addressOf, go, open } from "./router.js";
 import { brand, showRail } from "./rail.js";
-import { collection, scope, titleOf, view } from "./state.js";
-import { openHit } from "./strip.js";
-import { count, duration } from "./turn.js";
+import { collection, scope, duration, some, titleOf, view } from "./state.js";
 
+/** @typedef {import("./state.js").Cited} Cited */
 /** @typedef {import("./wire.js").Hit} Hit */
 /** @typedef {import("./wire.js").SearchOut} SearchOut */
 
@@ -34,17 +34,14 @@ export function results(askThis) {
   function fill(found) {
     const among = new Set(found.hits.map((hit) => hit.document.id)).size;
     const took = found.timings.total ?? 0;
-    put(facts, found.hits.length ? h("span", {}, h("b", {}, count(found.hits.length, "page")), ` in ${count(among, "document")}, ${duration(took)}`) : "No page matches.");
-    put(list, found.hits.map((hit) => h("li", {}, card(hit, found.query))));
-    put(notes, found.notes.map((words) => h("p", { class: "note" }, icon("alert"), words)));
+    put(facts, found.hits.length ? h("span", {}, h("b", {}, some(found.hits.length, "page")), ` in ${some(among, "document")}, ${duration(took)}`) : "No page matches.");
+    put(list, found.hits.map((hit) => h("li", {}, card(hit, found.query), h("span", { class: "votes" }, feedback("match", { query: found.query, document: hit.document.id, page: hit.page })))));
+    put(notes, found.notes.map((words) => note("", words)));
     light();
-    announce(`${count(found.hits.length, "page")} found.`);
+    announce(`${some(found.hits.length, "page")} found.`);
   }
 
-  function light() {
-    const shown = view.get();
-    for (const link of list.querySelectorAll("a")) dress(link, { "aria-current": link.dataset.page === `${shown?.document} ${shown?.page}` });
-  }
+  const light = () => lightOpen(list);
   view.watch(light);
 
   return {
@@ -61,7 +58,8 @@ export function results(askThis) {
         if (input.value === query) fill(found);
       } catch (error) {
         put(list);
-        put(facts, h("span", { class: "note bad" }, problemOf(error).message));
+        put(facts);
+        put(notes, note("bad", problemOf(error).message));
       }
     },
   };
@@ -79,20 +77,10 @@ function card(hit, query) {
     show(picture, imageAddress(hit.document.id, hit.version, hit.page, wide));
   }, () => {});
   const ranks = Object.entries(hit.scores).map(([channel, { rank }]) => h("span", {}, `${channel} `, h("b", {}, ordinal(rank))));
-  return h(
-    "a",
-    {
-      class: "hit",
-      href: addressOf({ document: hit.document.id, page: hit.page }),
-      "data-page": `${hit.document.id} ${hit.page}`,
-      on: {
-        click: (/** @type {MouseEvent} */ event) => {
-          if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-          event.preventDefault();
-          openHit(hit, "search", [], query);
-        },
-      },
-    },
+  return link(
+    addressOf({ document: hit.document.id, page: hit.page }),
+    () => openHit(hit, "search", [], query),
+    { class: "hit", "data-page": nameOf(hit) },
     h("span", { class: "well" }, sheet),
     h("span", { class: "top" }, h("b", { class: "fill one-line" }, titleOf(hit.document.filename)), h("span", { class: "quiet small" }, `page ${hit.page}`)),
     h("span", { class: "snippet" }, highlighted(hit.snippet, query)),
@@ -100,11 +88,8 @@ function card(hit, query) {
   );
 }
 
-/** @param {number} rank */
-function ordinal(rank) {
-  const ending = { one: "st", two: "nd", few: "rd", other: "th", zero: "th", many: "th" };
-  return `${rank}${ending[new Intl.PluralRules("en", { type: "ordinal" }).select(rank)]}`;
-}
+/** @param {number} rank of few */
+const ordinal = (rank) => rank + (["th", "st", "nd", "rd"][rank > 20 ? rank % 10 : rank] ?? "th");
 
 /**
  * A snippet with the words of the query marked, inflected ones, too.
@@ -119,4 +104,113 @@ function highlighted(snippet, query) {
     const alike = wanted.some((each) => word === each || (Math.min(word.length, each.length) > 3 && Math.abs(word.length - each.length) < 3 && (word.startsWith(each) || each.startsWith(word))));
     return alike ? h("mark", {}, part) : part;
   });
+}
+
+const WIDE = 132;
+const USUAL = 5;
+
+/** @param {{document: {id: string}, page: number}} hit */
+const nameOf = (hit) => `${hit.document.id} ${hit.page}`;
+
+/**
+ * @param {string} source the turn
+ * @param {() => Cited[]} cited
+ * @param {() => string} query
+ */
+export function strip(source, cited, query) {
+  const element = h("ol", { class: "strip", "aria-label": "Pages that were found" });
+  /** @type {Map<string, HTMLElement>} */
+  const flags = new Map();
+
+  /** @param {Hit} hit @param {number} at */
+  function leaf(hit, at) {
+    const picture = h("img", { alt: "", decoding: "async" });
+    const tabs = h("span", { class: "tabs", "aria-hidden": "true" });
+    flags.set(nameOf(hit), tabs);
+    const shown = { document: hit.document.id, page: hit.page };
+    const made = link(
+      addressOf(shown),
+      () => openHit(hit, source, cited(), query()),
+      {
+        class: "leaf",
+        title: `${hit.document.filename}, page ${hit.page}`,
+        "data-page": nameOf(hit),
+        vars: { i: at, w: 1, h: 1.414 },
+      },
+      h("span", { class: "sheet" }, picture, tabs),
+      h("span", { class: "caption" }, h("b", {}, `p. ${hit.page}`), h("span", { class: "one-line" }, titleOf(hit.document.filename))),
+    );
+    pageOf(hit.document.id, hit.version, hit.page).then(({ width, height }) => {
+      dress(made, { vars: { w: width, h: height } });
+    }, () => {});
+    show(picture, imageAddress(hit.document.id, hit.version, hit.page, WIDE)); // not waiting for its proportions
+    return h("li", {}, made);
+  }
+
+  return {
+    element,
+    /** Places for as many as are usually found. */
+    wait() {
+      const place = () => h("li", { "aria-hidden": "true" }, h("span", { class: "waiting place" }));
+      put(element, Array.from({ length: USUAL }, place));
+    },
+    /** @param {Hit[]} hits */
+    deal(hits) {
+      flags.clear();
+      put(element, hits.map(leaf));
+    },
+    /** Flags for the citations that are there by now. */
+    flag() {
+      for (const [name, tabs] of flags) {
+        const here = cited().filter((each) => nameOf(each) === name);
+        if (tabs.childElementCount !== here.length) put(tabs, here.map((each) => h("i", {}, each.index)));
+      }
+    },
+    /** Which one the viewer shows. */
+    light() {
+      lightOpen(element);
+    },
+  };
+}
+
+/**
+ * @param {Hit} hit
+ * @param {string} source
+ * @param {Cited[]} cited
+ * @param {string} query
+ * @param {{quiet?: boolean, pending?: boolean}} [options]
+ */
+export function openHit(hit, source, cited, query, { quiet = false, pending = false } = {}) {
+  const { id: document, filename } = hit.document;
+  const current = cited.find((each) => each.document.id === document && each.page === hit.page)?.index ?? 0;
+  open({ document, filename, version: hit.version, page: hit.page, cited, current, source, tab: "page", query, hit, pending }, { quiet });
+}
+
+/** Which one the viewer shows. @param {HTMLElement} list */
+function lightOpen(list) {
+  const shown = view.get();
+  for (const each of list.querySelectorAll("a")) dress(each, { "aria-current": each.dataset.page === `${shown?.document} ${shown?.page}` });
+}
+
+/**
+ * What people say of an answer, or of a page that was found: good, or not.
+ * @param {string} what an answer, a page
+ * @param {{answer: string} | {query: string, document: string, page: number}} about
+ */
+export function feedback(what, about) {
+  /** @param {"up" | "down"} value @param {string} name */
+  const vote = (value, name) => iconButton(value, name, () => give(value), { class: "vote", "data-value": value, "aria-pressed": false });
+  const both = [vote("up", `Good ${what}`), vote("down", `Bad ${what}`)];
+
+  /** @param {string} value */
+  async function give(value) {
+    try {
+      await ask("/v1/feedback", { json: { ...about, value } });
+      for (const each of both) dress(each, { "aria-pressed": each.dataset.value === value });
+      announce("Noted.");
+    } catch (error) {
+      tell(error);
+    }
+  }
+  return both;
 }

@@ -2,12 +2,12 @@
 // a quote; the quote is checked anew against the page, so that a link can't mark what is not there.
 
 import { home } from "./conversation.js";
-import { ask, isAbort, problemOf, quoteOn } from "./api.js";
-import { toast } from "./dom.js";
+import { ask, isAbort, quoteOn } from "./api.js";
+import { tell } from "./dom.js";
 import { room, view } from "./state.js";
 
 /** @typedef {import("./state.js").View} View */
-/** @typedef {import("./wire.js").CitationOut} CitationOut */
+/** @typedef {import("./state.js").Cited} Cited */
 
 /**
  * Rooms with an address of their own, beside the conversation and the search.
@@ -35,7 +35,7 @@ export function addressOf({ document, page, cited = [], current = 0, tab = "page
  */
 export function open(shown, { quiet = false } = {}) {
   const opened = view.get() !== null;
-  const state = { view: shown, opened: history.state?.opened ?? false };
+  const state = { view: shown, opened: history.state?.opened ?? false, home: home() };
   try {
     if (opened || quiet) history.replaceState(state, "", addressOf(shown));
     else history.pushState({ ...state, opened: true }, "", addressOf(shown));
@@ -88,16 +88,22 @@ export function start(told) {
 function read() {
   const { pathname, search: words, hash } = location;
   if (pathname.startsWith("/d/")) {
-    if (history.state?.view) view.set(history.state.view);
-    else fromLink(decodeURIComponent(pathname.slice(3)), new URLSearchParams(hash.slice(1)));
+    const kept = history.state;
+    if (kept?.view) {
+      view.set(kept.view);
+      reopen(kept.home);
+    } else fromLink(decodeURIComponent(pathname.slice(3)), new URLSearchParams(hash.slice(1)));
     return;
   }
   view.set(null);
   const query = new URLSearchParams(words).get("search");
   room.set(query ? "results" : (ROOMS[pathname] ?? "talk"));
   if (query) rooms.search(query);
-  if (pathname.startsWith("/c/")) rooms.reopen(decodeURIComponent(pathname.slice(3)));
+  reopen(pathname);
 }
+
+/** @param {string} address of a conversation, beside a page, too; others open none */
+const reopen = (address) => address.startsWith("/c/") && rooms.reopen(decodeURIComponent(address.slice(3)));
 
 /**
  * @param {string} id
@@ -128,7 +134,7 @@ async function fromLink(id, words) {
   } catch (error) {
     if (isAbort(error)) return;
     history.replaceState({}, "", home());
-    toast(`The link could not be opened: ${problemOf(error).message}`, undefined, 8000);
+    tell(error, "The link could not be opened: ");
   }
 }
 
@@ -136,21 +142,9 @@ async function fromLink(id, words) {
  * @param {import("./wire.js").DocumentOut} found
  * @param {number} page
  * @param {string} quote
- * @returns {Promise<CitationOut>}
+ * @returns {Promise<Cited>}
  */
 async function citation(found, page, quote) {
   const { quote_status, boxes } = await quoteOn(found.id, page, quote);
-  return {
-    index: 1,
-    document: { id: found.id, filename: found.filename, pages: found.pages },
-    version: found.version,
-    page,
-    quote,
-    quote_status,
-    moved: false,
-    boxes,
-    union_box: null,
-    image_url: "",
-    view_url: "",
-  };
+  return { index: 1, document: { id: found.id, filename: found.filename, pages: found.pages }, version: found.version, page, quote, quote_status, boxes };
 }

@@ -1,8 +1,8 @@
 // Rows of the library: a document, a file on its way, a place where one will stand.
 
 import { imageAddress, show } from "./api.js";
-import { button, dress, h, icon, iconButton, put } from "./dom.js";
-import { titleOf } from "./state.js";
+import { button, dress, h, icon, iconButton, link, put } from "./dom.js";
+import { capital, some, titleOf } from "./state.js";
 
 /** @typedef {import("./arrivals.js").Arrival} Arrival */
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */
@@ -20,22 +20,19 @@ import { titleOf } from "./state.js";
  * @property {(arrival: Arrival) => void} stop
  */
 
-/** @param {number} count @param {string} one */
-export const some = (count, one) => (count === 1 ? `1 ${one}` : `${count.toLocaleString()} ${one}s`);
-
 /** @param {number} bytes */
 export function size(bytes) {
   if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-/** @param {string} name @param {Progress} share @param {string} [told] */
-export function meter(name, { done, total }, told = `${total ? Math.floor((100 * done) / total) : 0} %`) {
-  return h("span", { class: "meter" }, name, h("i", { class: "gauge", vars: { part: total ? done / total : 0 } }), told);
-}
+/** @param {Progress} share */
+export const percent = ({ done, total }) => `${total ? Math.floor((100 * done) / total) : 0} %`;
 
-/** @param {string} name */
-const capital = (name) => name.charAt(0).toUpperCase() + name.slice(1);
+/** @param {string} name @param {Progress} share @param {string} [told] */
+function meter(name, share, told = percent(share)) {
+  return h("span", { class: "meter" }, name, h("i", { class: "gauge", vars: { part: share.total ? share.done / share.total : 0 } }), told);
+}
 
 /** @param {[string, Progress][]} channels */
 function channelsOf(channels) {
@@ -45,7 +42,7 @@ function channelsOf(channels) {
 }
 
 /** @param {DocumentOut} found @returns {[string, string]} its state, and what there is to say of it */
-function stateOf(found) {
+export function stateOf(found) {
   if (found.status === "failed") return ["Could not be read", found.error?.message ?? ""];
   if (found.status === "queued") return ["Waiting", "Read after those before it"];
   if (found.status === "processing") return ["Being read", found.pages ? `${some(found.pages, "page")} so far` : ""];
@@ -58,14 +55,14 @@ function stateOf(found) {
 /** @param {string} key @param {unknown} value as a tag */
 export const tagOf = (key, value) => (value === true ? key : `${key}: ${value}`);
 
-/** @param {DocumentOut} found */
-function cover(found) {
+/** @param {DocumentOut} found @param {number} [wide] */
+export function cover(found, wide = 36) {
   const box = h("span", { class: "cover" });
   const bare = () => (dress(box, { class: "cover none" }), put(box, icon("file")));
   if (found.status === "ready" && found.pages) {
     const picture = h("img", { alt: "", decoding: "async" });
     box.append(picture);
-    show(picture, imageAddress(found.id, found.version, 1, 36)).then((there) => there || bare());
+    show(picture, imageAddress(found.id, found.version, 1, wide)).then((there) => there || bare());
   } else bare();
   return box;
 }
@@ -94,7 +91,7 @@ export function documentRow(found, ticked, does) {
       "div",
       { class: "name" },
       found.pages && !failed
-        ? h("a", { class: "one-line", href: `/d/${found.id}`, title: found.filename, "data-does": "open", on: { click: (/** @type {MouseEvent} */ event) => open(event) } }, title)
+        ? link(`/d/${found.id}`, () => does.open(found), { class: "one-line", title: found.filename, "data-does": "open" }, title)
         : h("span", { class: "one-line", title: found.filename }, title),
       h("small", {}, failed ? "" : some(found.pages, "page"), tags.map(([key, value]) => h("span", { class: "tag" }, tagOf(key, value))), more > 0 && `and ${more} more`),
     ),
@@ -102,13 +99,6 @@ export function documentRow(found, ticked, does) {
     h("div", { class: failed ? "state bad" : "state" }, h("span", {}, failed && icon("alert"), state), detail && h("small", { title: detail }, detail)),
     h("span", { class: "end" }, failed && button("Retry", () => does.retry(found), { "data-does": "retry", "aria-label": `Retry ${title}` }), dots),
   );
-
-  /** @param {MouseEvent} event */
-  function open(event) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    does.open(found);
-  }
 }
 
 /**
@@ -130,7 +120,7 @@ export function arrivalRow(arrival, does) {
       iconButton("close", `Stop reading ${name}`, () => does.stop(arrival), { "data-does": "stop" }),
     ],
     same: () => [
-      h("span", { class: "quiet" }, "Same file as ", document && h("a", { class: "linked", href: `/d/${document.id}`, on: { click: (/** @type {Event} */ event) => (event.preventDefault(), does.open(document)) } }, titleOf(document.filename))),
+      h("span", { class: "quiet" }, "Same file as ", document && link(`/d/${document.id}`, () => does.open(document), { class: "linked" }, titleOf(document.filename))),
       "Already here",
       "Nothing was added.",
       close("Dismiss"),
@@ -150,8 +140,5 @@ export function arrivalRow(arrival, does) {
   );
 }
 
-/** Where a document will stand that is not loaded yet. */
-export function emptyRow() {
-  const bar = (/** @type {number} */ wide) => h("span", { class: "waiting line", vars: { wide: `${wide}px` } });
-  return h("li", { class: "doc-row", "aria-busy": "true" }, h("span"), h("span", { class: "cover waiting" }), h("div", { class: "name" }, bar(220), bar(90)), h("div", { class: "channels" }, bar(120)), h("div", { class: "state" }, bar(60)), h("span"));
-}
+/** Where a document will stand that is not loaded yet. Many pass by in a fast scroll: three elements, and nothing moves. */
+export const emptyRow = () => h("li", { class: "doc-row", "aria-busy": "true" }, h("span"), h("span", { class: "waiting cover" }), h("span", { class: "waiting line" }));

@@ -1,8 +1,38 @@
-// What several parts of the page show, each a value that tells when it changes.
+// What several parts of the page show, each a value that tells when it changes; names and counts for people.
 
-import { signal } from "./signal.js";
+/**
+ * @template Value
+ * @typedef {object} Signal
+ * @property {() => Value} get
+ * @property {(value: Value) => void} set tells everyone, also of an equal value
+ * @property {(reader: (value: Value, before: Value) => void) => () => void} watch told at once and at every change,
+ *   until what it gives back is called
+ */
 
-/** @typedef {import("./wire.js").CitationOut} CitationOut */
+/**
+ * @template Value
+ * @param {Value} value
+ * @returns {Signal<Value>}
+ */
+export function signal(value) {
+  /** @type {Set<(value: Value, before: Value) => void>} */
+  const readers = new Set();
+  return {
+    get: () => value,
+    set(next) {
+      const before = value;
+      value = next;
+      for (const reader of readers) reader(next, before);
+    },
+    watch(reader) {
+      readers.add(reader);
+      reader(value, value);
+      return () => void readers.delete(reader);
+    },
+  };
+}
+
+/** @typedef {Omit<import("./wire.js").CitationOut, "moved" | "union_box" | "image_url" | "view_url">} Cited */
 /** @typedef {import("./wire.js").CollectionOut} CollectionOut */
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */
 
@@ -15,7 +45,7 @@ import { signal } from "./signal.js";
  * @property {string} filename
  * @property {number} version
  * @property {number} page
- * @property {CitationOut[]} cited
+ * @property {Cited[]} cited
  * @property {number} current
  * @property {string} source
  * @property {"page" | "text" | "heat"} tab
@@ -28,7 +58,7 @@ import { signal } from "./signal.js";
 
 export const room = signal(/** @type {Room} */ ("talk"));
 
-/** @type {import("./signal.js").Signal<View | null>} */
+/** @type {Signal<View | null>} */
 export const view = signal(/** @type {View | null} */ (null));
 
 /** The citation under the pointer or the focus. */
@@ -65,5 +95,15 @@ export const isNarrow = () => matchMedia("(max-width: 767px)").matches;
 export function titleOf(filename) {
   const name = filename.replace(/\.(pdf|png|jpe?g|tiff?|webp|gif|bmp|docx?|pptx?|xlsx?)$/i, "");
   const words = /\s/.test(name) ? name : name.replace(/[-_]+/g, " ").trim() || name;
-  return words.charAt(0).toLocaleUpperCase() + words.slice(1);
+  return capital(words);
 }
+
+/** @param {number} count @param {string} one */
+export const some = (count, one) => `${count.toLocaleString()} ${one}${count === 1 ? "" : "s"}`;
+
+/** @param {string} name */
+export const capital = (name) => name.charAt(0).toUpperCase() + name.slice(1);
+
+/** @param {number} milliseconds */
+export const duration = (milliseconds) =>
+  milliseconds < 1000 ? `${Math.max(1, Math.round(milliseconds))} ms` : `${(milliseconds / 1000).toFixed(1)} s`;

@@ -1,48 +1,33 @@
 // Light, dark, or as the system has it.
 
-import { icon } from "./dom.js";
+import { icon, iconButton, put } from "./dom.js";
 
 const KEY = "folioscope.theme";
-/** @type {Record<string, {next: string, drawing: "sun" | "moon" | "auto"}>} */
-const THEMES = {
-  system: { next: "light", drawing: "auto" },
-  light: { next: "dark", drawing: "sun" },
-  dark: { next: "system", drawing: "moon" },
-};
+const THEMES = /** @type {const} */ (["system", "light", "dark"]);
+const DRAWINGS = /** @type {const} */ ({ system: "auto", light: "sun", dark: "moon" });
 
-export const theme = () => {
-  const kept = localStorage.getItem(KEY) ?? "";
-  return kept in THEMES ? kept : "system";
-};
+export const theme = () => THEMES.find((name) => name === localStorage.getItem(KEY)) ?? "system";
 
 /** @param {string} name of a theme */
 export function setTheme(name) {
-  if (name === "system") localStorage.removeItem(KEY);
-  else localStorage.setItem(KEY, name);
+  localStorage.setItem(KEY, name);
   show();
 }
 
 export function show() {
-  const name = theme();
-  if (name === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = name;
+  document.documentElement.dataset.theme = theme();
 }
 
 /** A button that goes through the three. */
 export function themeButton() {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "button square";
-  const tell = () => {
-    const name = theme();
-    button.replaceChildren(icon(THEMES[name]?.drawing ?? "auto"));
-    button.title = `Theme: ${name}`;
-    button.setAttribute("aria-label", `Theme: ${name}`);
-  };
-  button.addEventListener("click", () => {
-    setTheme(THEMES[theme()]?.next ?? "system");
+  const made = iconButton("auto", "Theme", () => {
+    setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % 3] ?? "system");
     tell();
   });
+  const tell = () => {
+    put(made, icon(DRAWINGS[theme()]));
+    made.title = made.ariaLabel = `Theme: ${theme()}`;
+  };
   tell();
-  return button;
+  return made;
 }

@@ -1,16 +1,15 @@
 // One question and its answer: pages as soon as they are found, text as it comes, citations as they are checked.
 
 import { events, isAbort, problemOf } from "./api.js";
-import { asText, chip, openCitation, sourceOf, verdict } from "./cite.js";
-import { announce, button, copy, h, icon, iconButton, mark, put } from "./dom.js";
+import { announce, button, copy, h, icon, iconButton, mark, note, put } from "./dom.js";
 import { place } from "./conversation.js";
-import { prose } from "./prose.js";
+import { asText, chip, openCitation, prose, sourceOf, verdict } from "./prose.js";
 import { close, go } from "./router.js";
-import { isNarrow, lit, model, view } from "./state.js";
-import { openHit, strip } from "./strip.js";
+import { duration, isNarrow, lit, model, some, view } from "./state.js";
+import { feedback, openHit, strip } from "./results.js";
 
 /** @typedef {import("./wire.js").AnswerOut} AnswerOut */
-/** @typedef {import("./wire.js").CitationOut} CitationOut */
+/** @typedef {import("./state.js").Cited} Cited */
 /** @typedef {import("./wire.js").SearchOut} SearchOut */
 
 /** @typedef {{question: string, documents: string[] | null}} Asked */
@@ -23,7 +22,7 @@ let turns = 0;
  */
 export function turn(asked, again) {
   const id = `turn-${++turns}`;
-  /** @type {CitationOut[]} */
+  /** @type {Cited[]} */
   let cited = [];
   /** @type {SearchOut | null} */
   let found = null;
@@ -73,7 +72,7 @@ export function turn(asked, again) {
     found = result;
     pages.deal(result.hits);
     const best = result.hits[0];
-    busy(best ? `Found ${count(result.hits.length, "page")}` : "Found no page", `reading with ${reader()}`);
+    busy(best ? `Found ${some(result.hits.length, "page")}` : "Found no page", `reading with ${reader()}`);
     if (best && !isNarrow() && view.get()?.tab !== "heat") openHit(best, id, [], result.query, { quiet: true, pending: true });
   }
 
@@ -87,7 +86,7 @@ export function turn(asked, again) {
     writing.flow(piece);
   }
 
-  /** @param {CitationOut} citation */
+  /** @param {Cited} citation */
   function onCitation(citation) {
     cited = [...cited, citation];
     writing.behind(chip(citation, id, () => cited));
@@ -105,7 +104,7 @@ export function turn(asked, again) {
     body.setAttribute("aria-busy", "false");
     element.dataset.status = answer.status;
     const knew = Math.max(0, ...Object.values(found?.coverage ?? {}).map((each) => each.total));
-    const read = [h("span", {}, "Read ", h("b", {}, count(answer.pages_used.length, "page")), knew ? ` of ${knew.toLocaleString()}` : "")];
+    const read = [h("span", {}, "Read ", h("b", {}, some(answer.pages_used.length, "page")), knew ? ` of ${knew.toLocaleString()}` : "")];
     const took = found?.timings.total;
     if (took !== undefined) read.push(h("span", { class: "wide" }, "found in ", h("b", {}, duration(took))));
     read.push(h("span", {}, "answered in ", h("b", {}, duration(answer.took_ms))));
@@ -118,7 +117,7 @@ export function turn(asked, again) {
     const shown = view.get();
     if (shown?.source === id) view.set({ ...shown, cited, pending: false });
     light();
-    if (fresh) announce(answer.status === "not_found" ? "These pages don’t say." : `Answered with ${count(cited.length, "citation")}.`);
+    if (fresh) announce(answer.status === "not_found" ? "These pages don’t say." : `Answered with ${some(cited.length, "citation")}.`);
   }
 
   /** @param {AnswerOut} answer */
@@ -132,6 +131,7 @@ export function turn(asked, again) {
         if (citation) writing.behind(chip(citation, id, () => cited));
       }
     }
+    if (answer.cut) writing.behind(h("span", { class: "tag warn" }, "Cut off here"));
     body.hidden = !answer.segments.length;
   }
 
@@ -180,14 +180,10 @@ export function turn(asked, again) {
 
   /** Said at length once. @param {boolean} nothing whether nothing was found */
   function extractive(nothing) {
+    const first = !element.previousElementSibling;
     const words = h("b", {}, nothing ? "Only sentences as the pages have them were looked for" : "Sentences as the pages have them");
-    if (element.previousElementSibling) return h("p", { class: "remark badge" }, icon("file"), h("span", {}, words, ", for no model is set."));
-    return h(
-      "p",
-      { class: "note badge" },
-      icon("file"),
-      h("span", {}, words, ", for no model is set. One that reads the pages: ", h("code", {}, "FOLIOSCOPE_MODEL=ollama:qwen3-vl:8b folioscope serve")),
-    );
+    const one = [" One that reads the pages: ", h("code", {}, "FOLIOSCOPE_MODEL=ollama:qwen3-vl:8b folioscope serve")];
+    return h("p", { class: first ? "note badge" : "remark badge" }, icon("file"), h("span", {}, words, ", for no model is set.", first && one));
   }
 
   /** @param {AnswerOut} answer */
@@ -200,6 +196,7 @@ export function turn(asked, again) {
         ? button("Copy", () => copy(asWhole(answer)), { title: "Copy the answer with its citations" }, icon("copy"))
         : button("See all matches", all, {}, icon("search")),
       iconButton("redo", "Ask again", () => again(asked)),
+      feedback("answer", { answer: answer.id }),
     );
   }
 
@@ -207,7 +204,7 @@ export function turn(asked, again) {
   function asWhole(answer) {
     const marks = (/** @type {number[]} */ list) => list.map((index) => ` [${index}]`).join("");
     const said = answer.segments.map((each) => `${each.text}${marks(each.citations)}`).join(" ").replace(/ \n/g, "\n");
-    return [said, "", ...cited.map((each) => `[${each.index}] ${asText(each)}`)].join("\n");
+    return [answer.cut ? `${said} […]` : said, "", ...cited.map((each) => `[${each.index}] ${asText(each)}`)].join("\n");
   }
 
   /** @param {string} words @param {boolean} [bad] the end that nobody wanted; what was written stays */
@@ -215,10 +212,10 @@ export function turn(asked, again) {
     body.setAttribute("aria-busy", "false");
     if (!text) put(body);
     if (!found) pages.deal([]);
-    put(facts, h("span", {}, found ? `Found ${count(found.hits.length, "page")}` : "Nothing was found yet"));
+    put(facts, h("span", {}, found ? `Found ${some(found.hits.length, "page")}` : "Nothing was found yet"));
     const kept = text ? " What was written is kept; it has not been checked to the end." : "";
     const retry = button("Ask again", () => again(asked), { class: "lined" });
-    put(after, h("p", { class: `note ${bad ? "warn" : ""}`, role: bad ? "alert" : null }, icon(bad ? "alert" : "stop"), h("span", { class: "fill" }, words + kept), retry));
+    put(after, note(bad ? "warn" : "", words + kept, retry));
     listQuotes();
     const shown = view.get();
     if (shown?.source === id) view.set({ ...shown, pending: false });
@@ -263,7 +260,7 @@ export function turn(asked, again) {
       return onAnswer(answer, false);
     }
     body.setAttribute("aria-busy", "false");
-    put(after, h("p", { class: "note" }, icon("alert"), "This answer is gone with a document that it was written from."));
+    put(after, note("", "This answer is gone with a document that it was written from."));
   }
 
   const watching = [lit.watch(light), view.watch(light)];
@@ -281,13 +278,6 @@ export function turn(asked, again) {
 const remark = (words) => h("p", { class: "remark" }, icon("alert"), h("span", {}, words));
 
 const reader = () => (model.get() === "extractive" ? "the built-in reader" : model.get() || "the model");
-
-/** @param {number} number @param {string} noun */
-export const count = (number, noun) => `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
-
-/** @param {number} milliseconds */
-export const duration = (milliseconds) =>
-  milliseconds < 1000 ? `${Math.max(1, Math.round(milliseconds))} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 
 /** @param {string} sentence in the middle of another; names keep their capitals */
 const lower = (sentence) => sentence.replace(/^(The|No|A|An|It|This) /, (word) => word.toLowerCase());

@@ -1,14 +1,13 @@
-// The evidence: one page of a document, the quote that is looked at and how it stands there.
+// The evidence: one page of a document, the quote that is looked at and how it stands there, where in the document it is.
 
 import { ask, pageText, problemOf } from "./api.js";
-import { asText, openCitation, verdict } from "./cite.js";
-import { copy, dress, h, iconButton, put } from "./dom.js";
-import { fore } from "./fore.js";
+import { asText, openCitation, verdict } from "./prose.js";
+import { copy, dress, h, iconButton, note, put, tabList } from "./dom.js";
 import { heat } from "./heat.js";
+import { reading } from "./marks.js";
 import { paper } from "./paper.js";
 import { addressOf, close, turn } from "./router.js";
 import { canLook, documents, isNarrow, titleOf, view } from "./state.js";
-import { reading } from "./words.js";
 
 /** @typedef {import("./state.js").View} View */
 
@@ -19,14 +18,14 @@ export function viewer() {
   const title = h("h2", { class: "one-line", tabindex: -1 });
   const place = h("small", {});
   const text = h("div", { class: "reading", role: "tabpanel", "aria-label": "Text of the page", tabindex: 0, hidden: true });
-  const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Show" });
+  const tabs = tabList("Show", { page: "Page", text: "Text", heat: "Heat" }, (tab) => turn({ tab: /** @type {View["tab"]} */ (tab) }));
   const said = h("div", { class: "said-bar" });
   const zoom = h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, iconButton("add", "Zoom in", page.larger), iconButton("less", "Zoom out", page.smaller), iconButton("fit", "Fit the page", page.fit));
   const desk = h("div", { class: "desk" }, page.element, text, zoom);
   const element = h(
     "aside",
     { class: "pane evidence", "aria-label": "Evidence", hidden: true },
-    h("header", { class: "bar" }, h("div", { class: "fill" }, title, place), tabs, iconButton("link", "Copy a link to this", () => copyLink(), { class: "wide" }), iconButton("close", "Close the page", close)),
+    h("header", { class: "bar" }, h("div", { class: "fill" }, title, place), tabs.element, iconButton("link", "Copy a link to this", () => copyLink(), { class: "wide" }), iconButton("close", "Close the page", close)),
     said,
     warm.element,
     desk,
@@ -35,22 +34,6 @@ export function viewer() {
   let pages = 1;
   /** @type {Element | null} */
   let from = null;
-
-  /** @typedef {View["tab"]} Tab */
-  const TABS = /** @type {Record<Tab, string>} */ ({ page: "Page", text: "Text", heat: "Heat" });
-  const buttons = Object.entries(TABS).map(([name, words]) =>
-    h("button", { type: "button", role: "tab", class: "button", "data-tab": name, on: { click: () => turn({ tab: /** @type {Tab} */ (name) }) } }, words),
-  );
-  put(tabs, buttons);
-  tabs.addEventListener("keydown", (event) => {
-    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    event.stopPropagation();
-    const there = buttons.filter((each) => !each.hidden);
-    const at = there.findIndex((each) => each.dataset.tab === view.get()?.tab) + (event.key === "ArrowRight" ? 1 : -1);
-    const next = there[(at + there.length) % there.length];
-    next?.click();
-    next?.focus();
-  });
 
   /** @param {number} to */
   function turnTo(to) {
@@ -125,7 +108,7 @@ export function viewer() {
       put(text, found.words?.length ? reading(found.words, cited, shown.current) : h("p", { class: "quiet" }, "There are no words on this page."));
       text.querySelector("mark.strong")?.scrollIntoView({ block: "center" });
     } catch (error) {
-      put(text, h("p", { class: "note bad" }, problemOf(error).message));
+      put(text, note("bad", problemOf(error).message));
     }
   }
 
@@ -171,11 +154,7 @@ export function viewer() {
       pages = Math.max(pages, shown.page);
       countPages(shown);
     }
-    for (const each of buttons) {
-      const chosen = each.dataset.tab === shown.tab;
-      dress(each, { "aria-selected": chosen, tabindex: chosen ? 0 : -1 });
-      if (each.dataset.tab === "heat") each.hidden = !shown.query || !canLook();
-    }
+    tabs.show(shown.tab, shown.query && canLook() ? "" : "heat");
     showPlace(shown);
     showQuote(shown);
     showText(shown);
@@ -184,4 +163,73 @@ export function viewer() {
   });
 
   return { element, page, leaf, turnTo, copyQuote };
+}
+
+const MOST = 160; // sheets; more pages share them
+
+/**
+ * The document seen from its cut edge, a sheet a page: which one is open, which are cited. One slider to the keyboard.
+ * @param {(page: number) => void} turnTo
+ */
+function fore(turnTo) {
+  const at = h("span", { class: "at" });
+  const edge = h("div", { class: "edge", role: "slider", tabindex: 0, "aria-label": "Page", "aria-valuemin": 1, "aria-orientation": "horizontal" });
+  const back = iconButton("left", "Previous page", () => turnTo(page - 1));
+  const on = iconButton("right", "Next page", () => turnTo(page + 1));
+  const element = h("div", { class: "fore", role: "group", "aria-label": "Pages of the document" }, back, edge, at, on);
+  let page = 1;
+  let pages = 1;
+
+  /** @param {PointerEvent} event */
+  function pageAt(event) {
+    const first = edge.firstElementChild?.getBoundingClientRect();
+    const last = edge.lastElementChild?.getBoundingClientRect();
+    if (!first || !last) return page;
+    const share = (event.clientX - first.left) / Math.max(1, last.right - first.left);
+    return Math.min(pages, Math.max(1, Math.ceil(share * pages)));
+  }
+
+  edge.addEventListener("pointerdown", (event) => {
+    edge.setPointerCapture(event.pointerId);
+    turnTo(pageAt(event));
+  });
+  edge.addEventListener("pointermove", (event) => {
+    const wanted = pageAt(event);
+    edge.title = `Page ${wanted}`;
+    if (event.buttons && wanted !== page) turnTo(wanted);
+  });
+  edge.addEventListener("keydown", (event) => {
+    const leap = Math.max(1, Math.round(pages / 10));
+    /** @type {Record<string, number>} */
+    const to = { ArrowLeft: page - 1, ArrowDown: page - 1, ArrowRight: page + 1, ArrowUp: page + 1, Home: 1, End: pages, PageDown: page + leap, PageUp: page - leap };
+    const wanted = to[event.key];
+    if (wanted === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    turnTo(wanted);
+  });
+
+  return {
+    element,
+    /**
+     * @param {number} open
+     * @param {number} count pages there are
+     * @param {Set<number>} cited
+     */
+    show(open, count, cited) {
+      page = open;
+      pages = Math.max(1, count);
+      const sheets = Math.min(pages, MOST);
+      const now = Math.ceil((page / pages) * sheets);
+      const flagged = new Set([...cited].map((each) => Math.ceil((each / pages) * sheets)));
+      if (edge.childElementCount !== sheets) put(edge, Array.from({ length: sheets }, () => h("i")));
+      for (const [at, sheet] of [...edge.children].entries()) {
+        sheet.className = `${at + 1 === now ? "now" : ""} ${flagged.has(at + 1) ? "cited" : ""}`;
+      }
+      dress(edge, { "aria-valuemax": pages, "aria-valuenow": page, "aria-valuetext": `Page ${page} of ${pages}${cited.has(page) ? ", cited" : ""}` });
+      put(at, `${page} of ${pages}`);
+      back.disabled = page <= 1;
+      on.disabled = page >= pages;
+    },
+  };
 }

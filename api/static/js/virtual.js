@@ -14,6 +14,17 @@ export function virtual(scroller, draw, attributes = {}, reached = () => {}) {
   const list = h("ul", { class: "virtual", ...attributes });
   let count = 0;
   let planned = 0;
+  let high = 0; // of a row
+  let sight = 0; // of the scroller
+  let above = 0;
+
+  /** Once a size, not once a frame: reading the layout while rows are exchanged makes the browser do it again. */
+  function measure() {
+    high = parseFloat(getComputedStyle(list).getPropertyValue("--row"));
+    sight = scroller.clientHeight;
+    above = list.offsetTop;
+    plan();
+  }
 
   function plan() {
     planned ||= requestAnimationFrame(paint);
@@ -21,11 +32,10 @@ export function virtual(scroller, draw, attributes = {}, reached = () => {}) {
 
   function paint() {
     planned = 0;
-    if (!scroller.clientHeight) return; // not shown; the observer tells when it is
-    const height = parseFloat(getComputedStyle(list).getPropertyValue("--row"));
-    const top = scroller.scrollTop - list.offsetTop;
-    const first = Math.max(0, Math.floor(top / height) - SPARE);
-    const last = Math.min(count, Math.ceil((top + scroller.clientHeight) / height) + SPARE);
+    if (!sight) return; // not shown; the observer tells when it is
+    const top = scroller.scrollTop - above;
+    const first = Math.max(0, Math.floor(top / high) - SPARE);
+    const last = Math.min(count, Math.ceil((top + sight) / high) + SPARE);
     /** @type {HTMLLIElement[]} */
     const rows = [];
     for (let index = first; index < last; index++) rows.push(placed(index));
@@ -66,7 +76,7 @@ export function virtual(scroller, draw, attributes = {}, reached = () => {}) {
   }
 
   scroller.addEventListener("scroll", plan, { passive: true });
-  new ResizeObserver(plan).observe(scroller);
+  new ResizeObserver(measure).observe(scroller);
   scroller.append(list);
   return {
     element: list,
