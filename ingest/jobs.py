@@ -39,8 +39,8 @@ from ingest.pipeline import Event, Pipeline
 READ_QUEUE = "read-documents"
 FILL_QUEUES = {name: f"fill-{name}" for name in get_args(ChannelName)}
 SINGLE, BULK = 1, 2  # priorities: the smaller goes first
-POLL_SECONDS = 0.05  # who hands in a document waits for it
-FILL_POLL_SECONDS = 0.2  # of each channel's queue; nobody waits, and a look at a queue takes 2 ms of CPU
+POLL_SECONDS = 0.1  # who hands in a document waits for it
+FILL_POLL_SECONDS = 0.4  # of each channel's queue; nobody waits, and a look at a queue takes 2 ms of CPU
 STOP_SECONDS = 120.0  # for the current pages; a page has a limit of its own
 RECONCILE_SECONDS = 15.0  # while somebody waits
 KEPT = timedelta(hours=1)  # what DBOS knows of work that has ended; nothing of ours asks for it
