@@ -141,13 +141,17 @@ def scope(wanted: Scope) -> Callable[[Request], AsyncIterator[Access]]:
 
 
 async def entered(door: contextlib.ExitStack, request: Request) -> Key | None:
-    """`known`, until ``door`` is closed; looked up once for a request, in a thread. `api.guard` does this before a body
-    is read, so that nobody without a key, and no key beyond its limit, fills the memory with bodies.
+    """`known`, until ``door`` is closed; once for a request, and in a thread where a key is to be looked up.
+
+    `api.guard` does this before a body is read, so that nobody without a key, and no key beyond its limit, fills the
+    memory with bodies.
     """
     state = request.scope["state"]
     if "known" in state:  # from the guard
         key: Key | None = state["known"]
         return key
+    if not _sent(request):
+        return door.enter_context(known(request))
     return await run_in_threadpool(door.enter_context, known(request))
 
 
@@ -171,8 +175,7 @@ def known(request: Request) -> Iterator[Key | None]:
 
 def _key(request: Request, service: Service) -> Key | None:
     """The request's key; None where it has none and needs none, and for the data folder's owner."""
-    kind, _, bearer = request.headers.get("authorization", "").partition(" ")
-    secret = bearer.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
+    secret = _sent(request)
     if service.secret and secrets.compare_digest(secret.encode(), service.secret.encode()):
         return None
     key = Keys(service.library.catalog.database).find(secret) if secret else None
@@ -180,6 +183,11 @@ def _key(request: Request, service: Service) -> Key | None:
     if key is None and service.needs_key:
         raise Unauthorized("The key is missing, unknown, expired or revoked.", hint=MISSING)
     return key
+
+
+def _sent(request: Request) -> str:
+    kind, _, bearer = request.headers.get("authorization", "").partition(" ")
+    return bearer.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
 
 
 Reader = Annotated[Access, Depends(scope("read"))]

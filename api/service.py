@@ -19,7 +19,7 @@ from ingest import Event, Library
 
 FETCHES = 4  # files fetched from URLs at a time: who sends slowly keeps a thread
 READERS = 8  # of whole documents at a time; others wait
-SEARCHERS = 8  # at a time, in the order they came: with more all get slower, and so does whoever wants no search
+SEARCHERS = 4  # at a time, in the order they came: more would only take the interpreter from each other
 RESUME_S = 15.0  # between two looks whether work stopped and can go on
 
 log = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import secrets
@@ -86,7 +87,9 @@ def answer(
             say(greeting)
         from api.app import create_app  # a second or more, so only for who may serve
 
-        _run(create_app(library, needs_key=needs_key, hosts=[_bracketed(host), *hosts], secret=secret), listening)
+        app = create_app(library, needs_key=needs_key, hosts=[_bracketed(host), *hosts], secret=secret)
+        gc.freeze()  # what is loaded by now stays: the collector need not look through it again and again
+        _run(app, listening)
 
 
 def worker(data_dir: DataDir = None, quiet: Quiet = False) -> None:
