@@ -1,6 +1,6 @@
 """Does the extractive model quote the answer, and does it say when there is none? On corpus/dev, through `eval.run`.
 
-    python -m benchmarks.answers [--json] [--data DIR] [--show N]
+    python -m benchmarks.answers [--json] [--data DIR] [--lexical-only] [--show N]
 
 *Text questions* are those of the 210 whose answer string stands on one of the pages that answer them: the parts of a
 list each, letters and numbers only, numbers compared as numbers. A text question counts as *quoted* when the quotes of

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,7 +112,7 @@ class Dataset:
     def _repr_html_(self) -> str:
         rows = [[q.text, q.document or "", _numbers(q), "; ".join(q.answers)] for q in self.questions[:20]]
         more = f"<p>… and {len(self) - 20} more</p>" if len(self) > 20 else ""
-        head = f"<p><b>{self.name}</b>: {len(self)} questions, {len(self.documents)} documents</p>"
+        head = f"<p><b>{escape(self.name)}</b>: {len(self)} questions, {len(self.documents)} documents</p>"
         return head + html_table(["question", "document", "pages", "answer"], rows) + more
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -71,7 +72,7 @@ def fetched(spec: str) -> Path:
         )
     except Exception as error:  # the hub's client raises those of half a dozen libraries
         raise EvaluationError(
-            f"The dataset {repository} could not be fetched: {str(error).splitlines()[0]}",
+            f"The dataset {repository} could not be fetched: {(str(error) or type(error).__name__).splitlines()[0]}",
             hint="Check its name and the network, or download it and name the folder.",
         ) from error
 
@@ -280,8 +281,7 @@ def _rows(path: Path, also: Sequence[str] = ()) -> Iterator[Row]:
     if path.suffix == ".jsonl":
         yield from (row for _, row in json_lines(path))
     elif path.suffix == ".tsv":
-        with path.open(encoding="utf-8", newline="") as lines:
-            yield from csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        yield from csv.DictReader(io.StringIO(_text_of(path)), delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
         opened = _parquet(path)
         columns = [name for name in opened.schema_arrow.names if name != "image" or name in also]
@@ -315,11 +315,7 @@ def _id(row: Row, kind: str, place: str) -> str:
 
 def json_lines(path: Path) -> Iterator[tuple[str, Row]]:
     """Where each row stands, and the row. Raises `EvaluationError` at the first line that is no JSON object."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"{path} can't be read as UTF-8 text: {error}.", hint="Is it the right file?") from None
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(_text_of(path).split("\n"), 1):
         if not line.strip():
             continue
         place = f"{path.name}, line {number}"
@@ -330,6 +326,13 @@ def json_lines(path: Path) -> Iterator[tuple[str, Row]]:
         if not isinstance(row, dict):
             raise EvaluationError(f"{place} is no JSON object.", hint="Each line is one JSON object.")
         yield place, row
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationError(f"{path} can't be read as UTF-8 text: {error}.", hint="Is it the right file?") from None
 
 
 def _understood(place: str, read: Callable[..., T], *row: Any) -> T:

@@ -31,19 +31,25 @@ DEPTH = 100
 """Pages listed for each question."""
 
 RECORDED = frozenset(
-    {"channels", "semantic_model", "visual_model", "image_model", "vectors", "vector_type", "fusion"}
-    | {
+    {
+        "channels",
+        "semantic_model",
+        "visual_model",
+        "image_model",
+        "vectors",
+        "vector_type",
+        "fusion",
+        "channel_weights",
+        "candidates",
+        "top_k",
         "ocr",
         "ocr_languages",
         "max_pages",
         "max_pixels",
         "model",
-        "channel_weights",
-        "candidates",
+        "extractive_threshold",
         "page_words",
-        "top_k",
     }
-    | {"extractive_threshold"}
 )
 """Settings that can move a figure; the others name places and keys."""
 
@@ -100,8 +106,10 @@ def run(
             kept = answering.measured(question, found, names.of, judge)
             asked = asked.model_copy(update={"answer": kept})
         rows.append(asked)
+    if progress:
+        progress(len(known), len(known))
     used = library.channel_status(collection)
-    costs = encode_cost(library, collection, encode_pages) if encode_pages else {}
+    costs = encode_cost(library, collection, encode_pages, channels) if encode_pages else {}
     return Run(
         name=name or dataset.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -121,14 +129,16 @@ def run(
 
 
 class Names:
-    """A collection's documents by what questions call them: file name, the same without its ending, or id."""
+    """A collection's documents by what questions call them: file name, id, or a file name without its ending."""
 
     def __init__(self, documents: Sequence[Document]) -> None:
-        self._named: dict[str, list[Document]] = {}
+        short: dict[str, list[Document]] = {}
+        full: dict[str, list[Document]] = {}
         for document in documents:
-            for name in {document.id, document.filename, Path(document.filename).stem}:
-                self._named.setdefault(name, []).append(document)
-        self._twice = [name for name, found in self._named.items() if len(found) > 1 and found[0].filename == name]
+            short.setdefault(Path(document.filename).stem, []).append(document)
+            full.setdefault(document.filename, []).append(document)
+        self._named = short | full | {document.id: [document] for document in documents}
+        self._twice = sorted(name for name, found in full.items() if len(found) > 1)
 
     def ids(self, name: str) -> frozenset[str]:
         """The documents of that name."""
@@ -167,8 +177,11 @@ class Names:
         beyond = [f"{q.id} (page {p.page} of {p.document})" for q in dataset for p in q.pages if self._beyond(p)]
         if beyond:
             said.append(f"{len(beyond)} pages are beyond the end of their document: {_some(beyond)}.")
+        unclear = {name: {document.filename for document in self._named.get(name, ())} for name in dataset.documents}
+        if several := sorted(f"{name} as {self._name(name)}" for name, files in unclear.items() if len(files) > 1):
+            said.append(f"These names fit several files and were taken for the first: {_some(several)}.")
         if self._twice:
-            said.append(f"Several documents have the same name and count as one: {_some(sorted(self._twice))}.")
+            said.append(f"Several documents have the same name and count as one: {_some(self._twice)}.")
         return said
 
     def _beyond(self, page: PageName) -> bool:
@@ -263,10 +276,12 @@ def scored(rows: Sequence[Asked], measures: Sequence[str]) -> list[Asked]:
 # --- what is recorded beside ----------------------------------------------------------------------------------------
 
 
-def encode_cost(library: Library, collection: str | None, count: int) -> dict[str, float]:
+def encode_cost(
+    library: Library, collection: str | None, count: int, channels: Sequence[str] | None = None
+) -> dict[str, float]:
     """Channel -> milliseconds for one of ``count`` pages spread over the collection, drawing it included; not written.
 
-    The first page is encoded once before, to load weights.
+    ``channels``: only these. The first page is encoded once before, to load weights.
     """
     documents = library.documents(collection)
     keys = [PageKey(d.id, d.version, number) for d in documents for number in range(1, d.pages + 1)]
@@ -278,6 +293,8 @@ def encode_cost(library: Library, collection: str | None, count: int) -> dict[st
     ]
     costs = {}
     for channel in library.channels.searchable(library.collection(collection).id).values():
+        if channels is not None and channel.name not in channels:
+            continue
         channel.encode(pages[:1])
         start = time.perf_counter()
         channel.encode(pages)

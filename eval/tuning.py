@@ -247,10 +247,14 @@ def rebuilt(library: Library, settings: Settings, folder: Path, collection: str 
     other = Opened(folder, settings=settings)
     try:
         target = other.create_collection(channels=[entry.name for entry in source.channels if entry.active])
-        there = {document.sha256 for document in other.documents()}
-        for document in library.catalog.documents(source):
-            if document.status == "ready" and document.sha256 not in there:
-                with library.original(document.sha256) as path:
+        wanted = {document.sha256: document for document in library.catalog.documents(source)}
+        there = {document.sha256: document for document in other.documents()}
+        for sha256, document in there.items():
+            if sha256 not in wanted:
+                other.forget(document.id)  # of an earlier time
+        for sha256, document in wanted.items():
+            if sha256 not in there and document.status == "ready":
+                with library.original(sha256) as path:
                     origin = Origin(document.filename, document.source)
                     other.submit(path, origin, collection=target, metadata=document.metadata)
         other.run_outstanding()
@@ -280,19 +284,29 @@ def write_settings(path: Path, tuned: Sequence[Tuned]) -> Values:
 
     Raises `ConfigError` where the file sets one of them already: a person's choice is not overwritten.
     """
-    import tomllib
-
     kept = {name: value for found in tuned for name, value in found.kept.items()}
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    if taken := sorted(kept.keys() & tomllib.loads(text).keys()):
+    if taken := sorted(kept.keys() & written(path).keys()):
         raise ConfigError(
             f"{path} sets {', '.join(taken)} already; found were {_said(kept)}.", hint="Change or remove the line."
         )
     lines = "".join(f"{name} = {_toml(value)}\n" for name, value in kept.items())
     if lines:
         path.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
         path.write_text(lines + text, encoding="utf-8")  # before any table
     return kept
+
+
+def written(path: Path) -> Values:
+    """What a settings file says; nothing where there is none. Raises `ConfigError` for a file that is no TOML."""
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:  # TOML's and Unicode's errors are values'
+        raise ConfigError(f"{path} can't be read as TOML: {error}.", hint="Name another file for --out.") from None
 
 
 def _toml(value: Any) -> str:

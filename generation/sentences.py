@@ -83,6 +83,11 @@ def passages(words: Words) -> list[Passage]:
     return [passage for passage in found if sum(map(str.isalnum, text(words, passage.words))) >= SHORTEST]
 
 
+def ends(words: Words, passage: Passage) -> bool:
+    """Whether a passage ends as a sentence does, or in a colon."""
+    return bool(_END.search(words.texts[passage.words[-1]]))
+
+
 def last_sentence(text: str) -> int:
     """Where the last sentence of a text begins, with the white space before it; a line feed begins one, too."""
     text = text.rstrip()

@@ -142,6 +142,7 @@ class Jobs:
             raise StorageError(f"The jobs' database can't be used: {error}.", hint=DOCTOR) from error
 
     def _launch(self) -> None:
+        _log_to_stderr()
         DBOS(
             config={
                 "name": APPLICATION,
@@ -332,6 +333,14 @@ class Jobs:
         if self._alive is not None:
             self._alive.release()
         _running = None
+
+
+def _log_to_stderr() -> None:
+    """DBOS would hold on to the stderr that it finds when it is first launched, and fail once that is closed."""
+    dbos_log = logging.getLogger("dbos")
+    if not dbos_log.handlers and logging.lastResort:
+        dbos_log.addHandler(logging.lastResort)  # looks up what stderr is at each message
+        dbos_log.propagate = False
 
 
 def _name(fill: Fill) -> str:

@@ -31,7 +31,10 @@ DatasetSource = Annotated[
 RunFiles = Annotated[
     list[Path], typer.Argument(metavar="RUN…", help="Files that `eval run` wrote; the first is the base.")
 ]
-Name = Annotated[str | None, typer.Option("--name", metavar="TEXT", help="What the run is called in tables and plots.")]
+Name = Annotated[
+    str | None,
+    typer.Option("--name", metavar="TEXT", help="What the run is called in tables and plots; else as its file."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -81,6 +84,8 @@ def run(
     target = out or Path(f"eval-{name or Path(dataset).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}.json")
     if not target.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {target.absolute().parent}")
+    if target.is_dir():
+        raise typer.BadParameter(f"{target} is a folder; name a file in it")
     questions = evaluating.load(dataset)
     with open_library(data_dir, model=model, top_k=top_k) as library:
         done = evaluating.run(
@@ -94,7 +99,7 @@ def run(
             similarity=heat,
             measures=measure or metrics.MEASURES,
             encode_pages=encode_pages,
-            name=name or "",
+            name=name or (out.stem if out else ""),
             progress=None if quiet else _progress,
         )
     done.save(target)
@@ -345,6 +350,7 @@ def tune(
 
     questions = evaluating.load(dataset)
     variants = [_variant(text) for text in variant or ()]
+    tuning.written(out)  # what can't be written to is said before the work
     found = []
     with open_library(data_dir, model="extractive") as library:
         active = [row for row in library.channel_status(collection) if row.entry.active and not row.problem]

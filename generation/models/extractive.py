@@ -25,9 +25,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from folioscope.domain import Draft, DraftSegment, GivenPage, Quote, Turn
+from folioscope.domain import Draft, DraftSegment, GivenPage, Quote, Turn, Words
 from folioscope.ports import Analyzer, TextEncoder
-from generation.sentences import Passage, passages, text
+from generation.sentences import Passage, ends, passages, text
 
 MOST = 3
 """Passages in an answer."""
@@ -181,21 +181,18 @@ class Extractive:
 
     def _segment(self, found: Scored, runs: Sequence[Positions], page: GivenPage, asked: set[str]) -> DraftSegment:
         """These words, after the label that names the passage and the header where the question speaks of a column."""
-        quoted = [text(page.words, run) for run in runs]
-        if found.passage.label:
-            quoted.insert(0, text(page.words, found.passage.label))
-        header = text(page.words, found.passage.header)
+        runs, label, header = list(runs), found.passage.label, found.passage.header
+        if label and not any(set(label) <= set(run) for run in runs):
+            runs.insert(0, label)
         named = self.analyzer.terms(text(page.words, found.passage.words))
-        if asked & set(self.analyzer.terms(header)) - set(named) and header not in quoted:
-            quoted.insert(0, header)
+        if asked & set(self.analyzer.terms(text(page.words, header))) - set(named) and header not in runs:
+            runs.insert(0, header)
+        quoted = [text(page.words, run) for run in runs]
         return DraftSegment(" | ".join(quoted), tuple(Quote(quote, found.page) for quote in quoted))
 
 
 def _with_neighbours(chosen: Sequence[Scored], pages: Sequence[GivenPage]) -> list[list[Positions]]:
-    """The words of each passage and of those beside it on its page: running text in one piece, each row by itself.
-
-    None is quoted twice.
-    """
+    """The words of each passage and of those beside it on its page, in pieces; none is quoted twice."""
     taken = {(one.page, one.passage.words) for one in chosen}
     out = []
     for one in chosen:
@@ -207,9 +204,21 @@ def _with_neighbours(chosen: Sequence[Scored], pages: Sequence[GivenPage]) -> li
             if fits and _adjacent(one.passage, beside) and (one.page, beside.words) not in taken:
                 taken.add((one.page, beside.words))
                 quoted.append(beside)
-        runs = [p.words for p in sorted(quoted, key=there.index)]
-        out.append(runs if one.passage.kind == "row" else [tuple(i for run in runs for i in run)])
+        out.append(_joined(sorted(quoted, key=there.index), pages[one.page].words))
     return out
+
+
+def _joined(quoted: Sequence[Passage], words: Words) -> list[Positions]:
+    """Sentences that follow each other in one piece; each row, heading and other line without an end by itself."""
+    runs: list[Positions] = []
+    goes_on = False
+    for passage in quoted:
+        if goes_on and passage.kind == "sentence":
+            runs[-1] += passage.words
+        else:
+            runs.append(passage.words)
+        goes_on = passage.kind == "sentence" and ends(words, passage)
+    return runs
 
 
 def _adjacent(one: Passage, other: Passage) -> bool:

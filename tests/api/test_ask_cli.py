@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,8 @@ import pymupdf
 import pytest
 
 from api.cli.main import main
+from folioscope.settings import Settings
+from ingest import Library
 from tests.support.vendors import MODELS, Asked, Refusal, Reply, Vendors
 
 MODEL = f"openai:{MODELS[1]}"
@@ -62,10 +63,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for text in ("The warranty lasts two years.", "Nothing else is promised."):
             pdf.new_page().insert_text((72, 100), text)
         pdf.save(folder / "terms.pdf")
-    # A process of its own: what runs the jobs writes to the streams that it finds at first, whoever owns them.
-    call = "import sys\nfrom ingest import Library\nwith Library(sys.argv[1]) as library: library.ingest([sys.argv[2]])"
-    environment = {**os.environ, "FOLIOSCOPE_CHANNELS": "lexical"}
-    subprocess.run([sys.executable, "-c", call, str(folder), str(folder / "terms.pdf")], env=environment, check=True)
+    with Library(settings=Settings(data_dir=folder, channels=("lexical",))) as opened:
+        opened.ingest([folder / "terms.pdf"])
     return folder
 
 

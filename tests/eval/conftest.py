@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,11 +30,8 @@ def taken_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for text in pages:
                 pdf.new_page(width=420, height=595).insert_text((40, 60), text, fontsize=11)
             pdf.save(folder / name)
-    # A process of its own: what runs the jobs keeps the streams that it finds at first.
-    call = "import sys\nfrom ingest import Library\nwith Library(sys.argv[1]) as library: library.ingest(sys.argv[2:])"
-    paths = [str(folder / name) for name in PAGES]
-    environment = {**os.environ, "FOLIOSCOPE_CHANNELS": "lexical"}
-    subprocess.run([sys.executable, "-c", call, str(folder / "data"), *paths], env=environment, check=True)
+    with Library(settings=Settings(data_dir=folder / "data", channels=("lexical",))) as opened:
+        opened.ingest([folder / name for name in PAGES])
     return folder / "data"
 
 

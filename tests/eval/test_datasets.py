@@ -143,6 +143,9 @@ def test_broken_lines_and_empty_qrels(tmp_path: Path) -> None:
     (tmp_path / "beir" / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n")
     with pytest.raises(EvaluationError, match="qrels of beir are empty"):
         load(tmp_path / "beir")
+    (tmp_path / "beir" / "qrels.tsv").write_bytes("query-id\tcorpus-id\tscore\nq1\té\t1\n".encode("latin-1"))
+    with pytest.raises(EvaluationError, match=r"qrels.tsv can't be read as UTF-8"):
+        load(tmp_path / "beir")
     with pytest.raises(EvaluationError, match="no dataset"):
         load(tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
@@ -158,7 +161,8 @@ def test_the_hub_can_be_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_dataset_shows_itself() -> None:
-    shown = Dataset("mine", (Question("a", "<b>?", {PageName("x.pdf", 2): 1}),))._repr_html_()
+    shown = Dataset("<i>mine", (Question("a", "<b>?", {PageName("x.pdf", 2): 1}),))._repr_html_()
+    assert "&lt;i&gt;mine" in shown
     assert "&lt;b&gt;?" in shown
     assert "x.pdf" not in shown  # a page of no named document
 

@@ -80,10 +80,12 @@ def test_what_can_not_be_run(folioscope: Command, dataset: Dataset) -> None:
     assert "no measure 'x'" in folioscope("eval", "run", "mine.jsonl", "--measure", "x", code=2).stderr
     folioscope("eval", "run", "mine.jsonl", "--judge", "openai:x", code=2)
     folioscope("eval", "run", "mine.jsonl", "-o", "none/run.json", code=2)
+    folioscope("eval", "run", "mine.jsonl", "-o", ".", code=2)
     folioscope("eval", "run", "mine.jsonl", "-c", "none", code=3)
     dataset.of(["manual.pdf"]).save("other.jsonl")
     folioscope("eval", "run", "mine.jsonl", "-o", "a.json", "-q")
     folioscope("eval", "run", "other.jsonl", "-o", "b.json", "-q")
+    assert Run.load("b.json").name == "b"
     assert "can't be compared" in folioscope("eval", "compare", "a.json", "b.json", code=2).stderr
     assert "is no run" in folioscope("eval", "report", "mine.jsonl", code=2).stderr
 
@@ -120,6 +122,8 @@ def test_questions_are_proposed_and_accepted(folioscope: Command, monkeypatch: p
     assert "1 accepted in made.jsonl" in shown.stderr
     rows = [json.loads(line) for line in Path("made.jsonl").read_text().splitlines()]
     assert [row["accepted"] for row in rows[:4]] == [True, False, None, None]
+    Path("mine.jsonl").write_text('{"id": "a", "question": "?", "pages": [1], "accepted": null}\n')
+    assert "did not write" in folioscope("eval", "accept", "mine.jsonl", code=2).stderr
     assert (
         "needs a vision-language model" in folioscope("eval", "make", "x.jsonl", "--model", "extractive", code=5).stderr
     )
@@ -133,6 +137,8 @@ def test_tuning_from_the_command_line(folioscope: Command, dataset: Dataset) -> 
     assert "nothing to tune" in shown.stderr
     assert not Path("tuned.toml").exists()
     folioscope("eval", "tune", "mine.jsonl", "--try", "ocr", code=2)
+    Path("tuned.toml").write_text("fusion = [")
+    assert "can't be read as TOML" in folioscope("eval", "tune", "mine.jsonl", code=2).stderr
 
 
 def test_unpacking_page_images(folioscope: Command, tmp_path: Path) -> None:

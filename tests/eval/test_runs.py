@@ -12,7 +12,8 @@ import pytest
 import eval as evaluation
 from eval import Dataset, PageName, Question, Run
 from eval.answering import JUDGE, judged
-from folioscope.domain import Answer, Box, Citation, DocumentRef, SearchResult, Segment
+from eval.runs import Names
+from folioscope.domain import Answer, Box, Citation, Document, DocumentRef, SearchResult, Segment
 from folioscope.errors import EvaluationError
 from generation import open_model
 from ingest import Library
@@ -109,6 +110,27 @@ def test_what_is_not_in_the_collection_is_asked_and_listed(library: Library) -> 
     assert gone.hits == ()
     with pytest.raises(EvaluationError, match=r"none of the 1 documents.*gone.pdf"):
         evaluation.run(Dataset("other", dataset.questions[1:2]), library)
+
+
+def test_a_name_that_fits_several_files_is_listed() -> None:
+    def document(name: str) -> Document:
+        return Document(f"doc_{name}", "col_1", name, name, "ab", 1, "ready", 3, 0, "2026-01-01T00:00:00Z")
+
+    names = Names([document("report.pdf"), document("report.docx"), document("report")])
+    assert names.ids("report") == {"doc_report"}  # a whole name goes before one without its ending
+    names = Names([document("report.pdf"), document("report.docx"), document("ferry.pdf")])
+    asked = Dataset(
+        "odd", (Question("a", "?", {PageName("report", 1): 1}), Question("b", "?", {PageName("ferry", 1): 1}))
+    )
+    assert names.problems(asked, []) == [
+        "These names fit several files and were taken for the first: report as report.pdf."
+    ]
+
+
+def test_progress_is_told_to_the_end(dataset: Dataset, library: Library) -> None:
+    told: list[tuple[int, int]] = []
+    evaluation.run(dataset, library, progress=lambda done, total: told.append((done, total)))
+    assert told == [(number, 5) for number in range(6)]
 
 
 def test_feedback_names_documents_by_id(library: Library) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,11 @@ def spread(library: Library) -> Dataset:
     return Dataset("spread", tuple(questions))
 
 
-def test_a_collection_is_made_anew_with_other_settings(library: Library, spread: Dataset, tmp_path: Path) -> None:
+def test_a_collection_is_made_anew_with_other_settings(
+    library: Library, spread: Dataset, tmp_path: Path, make_pdf: Callable[..., Path]
+) -> None:
+    with Library(settings=Settings(data_dir=tmp_path / "other", channels=("lexical",))) as earlier:
+        earlier.ingest([make_pdf("gone.pdf", ["What was there when this folder was made."])])
     with tuning.rebuilt(library, library.settings.model_copy(update={"ocr": "off"}), tmp_path / "other") as other:
         assert sorted(document.filename for document in other.documents()) == ["ferry.pdf", "manual.pdf", "terms.pdf"]
         assert other.settings.ocr == "off"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import sqlite3
 import threading
 import time
@@ -133,3 +135,15 @@ def test_documents_are_taken_in_where_an_event_loop_runs(tmp_path: Path, make_pd
         return tuple(outcome.status for report in (first, second) for outcome in report.outcomes)
 
     assert asyncio.run(cell()) == ("ready", "duplicate", "ready")
+
+
+def test_jobs_run_where_the_stderr_of_the_first_time_is_closed(
+    tmp_path: Path, make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("dbos"), "handlers", [])  # as in a new process
+    for name in ("a.pdf", "b.pdf"):
+        with io.StringIO() as stream, monkeypatch.context() as patch:
+            patch.setattr("sys.stderr", stream)
+            with Library(settings=Settings(data_dir=tmp_path / "data", channels=("lexical",), workers=1)) as library:
+                report = library.ingest([make_pdf(name, [f"The lamp of {name} is lit."])])
+        assert [outcome.status for outcome in report.outcomes] == ["ready"]
