@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folioscope.domain import Words
-from generation.layout import row_order, visual_rows
+from generation.layout import row_order, table_rows, visual_rows
 
 Kind = Literal["sentence", "row", "heading"]
 
@@ -61,7 +61,7 @@ def text(words: Words, positions: Sequence[int]) -> str:
     for here, after in pairwise([*positions, -1]):
         word = words.texts[here]
         divided = (
-            after >= 0
+            after == here + 1  # not the next cell of a row
             and words.lines[here] != words.lines[after]
             and len(word) > 2
             and word[-1] in "-\u2010\u00ad"
@@ -83,9 +83,13 @@ def passages(words: Words) -> list[Passage]:
     return [passage for passage in found if sum(map(str.isalnum, text(words, passage.words))) >= SHORTEST]
 
 
-def ends(words: Words, passage: Passage) -> bool:
-    """Whether a passage ends as a sentence does, or in a colon."""
-    return bool(_END.search(words.texts[passage.words[-1]]))
+def read_on(words: Words, run: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The words cut where they go on neither in reading order nor along the row of a table, as quotes are verified."""
+    if run == tuple(range(run[0], run[0] + len(run))):
+        return [run]
+    _, turns = table_rows(words, visual_rows(words))
+    cuts = [0, *(k for k in range(1, len(run)) if run[k] in turns), len(run)]
+    return [run[start:stop] for start, stop in pairwise(cuts)]
 
 
 def last_sentence(text: str) -> int:

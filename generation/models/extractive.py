@@ -23,11 +23,12 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import PurePath
 
-from folioscope.domain import Draft, DraftSegment, GivenPage, Quote, Turn, Words
+from folioscope.domain import Draft, DraftSegment, GivenPage, Quote, Turn
 from folioscope.ports import Analyzer, TextEncoder
-from generation.sentences import Passage, ends, passages, text
+from generation.sentences import Passage, passages, read_on, text
 
 MOST = 3
 """Passages in an answer."""
@@ -187,7 +188,8 @@ class Extractive:
         named = self.analyzer.terms(text(page.words, found.passage.words))
         if asked & set(self.analyzer.terms(text(page.words, header))) - set(named) and header not in runs:
             runs.insert(0, header)
-        quoted = [text(page.words, run) for run in runs]
+        pieces = [text(page.words, piece) for run in runs for piece in read_on(page.words, run)]
+        quoted = [piece for piece in pieces if any(map(str.isalnum, piece))]
         return DraftSegment(" | ".join(quoted), tuple(Quote(quote, found.page) for quote in quoted))
 
 
@@ -204,20 +206,16 @@ def _with_neighbours(chosen: Sequence[Scored], pages: Sequence[GivenPage]) -> li
             if fits and _adjacent(one.passage, beside) and (one.page, beside.words) not in taken:
                 taken.add((one.page, beside.words))
                 quoted.append(beside)
-        out.append(_joined(sorted(quoted, key=there.index), pages[one.page].words))
+        out.append(_joined(sorted(quoted, key=there.index)))
     return out
 
 
-def _joined(quoted: Sequence[Passage], words: Words) -> list[Positions]:
-    """Sentences that follow each other in one piece; each row, heading and other line without an end by itself."""
-    runs: list[Positions] = []
-    goes_on = False
-    for passage in quoted:
-        if goes_on and passage.kind == "sentence":
-            runs[-1] += passage.words
-        else:
-            runs.append(passage.words)
-        goes_on = passage.kind == "sentence" and ends(words, passage)
+def _joined(quoted: Sequence[Passage]) -> list[Positions]:
+    """Sentences that follow each other in one piece; each row and heading by itself."""
+    runs = []
+    for kind, found in groupby(quoted, key=lambda passage: passage.kind):
+        each = [passage.words for passage in found]
+        runs += [tuple(chain(*each))] if kind == "sentence" else each
     return runs
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from folioscope.domain import Words
 from generation import verify
-from generation.sentences import Passage, passages, text
+from generation.sentences import Passage, passages, read_on, text
 
 Piece = tuple[float, float, str, float]
 TABLE = [
@@ -121,3 +121,29 @@ def test_every_passage_is_on_its_page() -> None:
     assert {i for found in passages(words) for i in found.words} == set(range(len(words)))
     for found in passages(words):
         assert verify(text(words, found.words), words).status == "exact"
+
+
+def test_a_row_is_read_on_as_far_as_quotes_are_verified() -> None:
+    """Two cells of two lines each, beside each other."""
+    cells = [(0.1, ["the red warning", "lamp is lit"]), (0.5, ["the pump is over-", "heated and stops"])]
+    placed = [
+        (word, (x + 0.06 * n, 0.1 + 0.03 * row), block, 2 * block + row)
+        for block, (x, lines) in enumerate(cells)
+        for row, line in enumerate(lines)
+        for n, word in enumerate(line.split())
+    ]
+    words = Words(
+        [word for word, *_ in placed],
+        np.array([(x, y, x + 0.05, y + 0.02) for _, (x, y), *_ in placed], np.float32),
+        np.array([line for *_, line in placed], np.int32),
+        np.array([block for _, _, block, _ in placed], np.int32),
+        "text-layer",
+    )
+    across = (0, 1, 2, 6, 7, 8, 9)
+    assert text(words, across) == "the red warning the pump is over-"
+    assert verify(text(words, across), words).status == "unverified"
+    assert read_on(words, across) == [(0, 1, 2), (6, 7, 8, 9)]
+    assert {verify(text(words, run), words).status for run in read_on(words, across)} == {"exact"}
+    assert read_on(words, (6, 7, 8, 9, 10)) == [(6, 7, 8, 9, 10)]
+    assert text(words, (9, 10)) == "overheated"
+    assert text(words, (9, 3)) == "over- lamp"  # another cell: nothing that the page says
