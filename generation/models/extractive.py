@@ -9,10 +9,11 @@ No word of its answer is its own. A passage (sentence, list item, table row) sco
     kind     whether it has what the question asks for: a number, a date, a name
     rank     1 for the best page, 1/2 for the second, 1/3 for the third ...
 
-A short passage is quoted with what stands beside it: the answer is often in the next line or row. Headings, questions
-and passages that say nothing beyond the question's own words are not chosen. The confidence is a logistic function of
-the best score; under `THRESHOLD` the pages are said not to answer. Weights, function and threshold were chosen on
-questions about 44 documents; docs/experiments-answers.md says how, and how weak the signal is.
+A short passage is quoted with what stands beside it: the answer is often in the next line or row. A sentence is said by
+itself; what is beside it shows where it is cited. Headings, questions and passages that say nothing beyond the
+question's own words are not chosen. The confidence is a logistic function of the best score; under `THRESHOLD` the
+pages are said not to answer. Weights, function and threshold were chosen on questions about 44 documents;
+docs/experiments-answers.md says how, and how weak the signal is.
 """
 
 from __future__ import annotations
@@ -188,9 +189,14 @@ class Extractive:
         named = self.analyzer.terms(text(page.words, found.passage.words))
         if asked & set(self.analyzer.terms(text(page.words, header))) - set(named) and header not in runs:
             runs.insert(0, header)
+        is_sentence = found.passage.kind == "sentence"
+        if is_sentence:  # its own quote first, then a heading's beside it
+            runs.sort(key=lambda run: found.passage.words[0] not in run)
         pieces = [text(page.words, piece) for run in runs for piece in read_on(page.words, run)]
         quoted = [piece for piece in pieces if any(map(str.isalnum, piece))]
-        return DraftSegment(" | ".join(quoted), tuple(Quote(quote, found.page) for quote in quoted))
+        # A sentence answers by itself; what stands beside it is shown where it is cited.
+        said = text(page.words, found.passage.words) if is_sentence else " | ".join(quoted)
+        return DraftSegment(said, tuple(Quote(quote, found.page) for quote in quoted))
 
 
 def _with_neighbours(chosen: Sequence[Scored], pages: Sequence[GivenPage]) -> list[list[Positions]]:
