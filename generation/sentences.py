@@ -92,6 +92,11 @@ def read_on(words: Words, run: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [run[start:stop] for start, stop in pairwise(cuts)]
 
 
+def ends(words: Words, passage: Passage) -> bool:
+    """Whether a passage ends as a sentence does, or in a colon."""
+    return bool(_END.search(words.texts[passage.words[-1]]))
+
+
 def last_sentence(text: str) -> int:
     """Where the last sentence of a text begins, with the white space before it; a line feed begins one, too."""
     text = text.rstrip()

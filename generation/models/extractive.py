@@ -24,12 +24,12 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import pairwise
 from pathlib import PurePath
 
-from folioscope.domain import Draft, DraftSegment, GivenPage, Quote, Turn
+from folioscope.domain import Draft, DraftSegment, GivenPage, Quote, Turn, Words
 from folioscope.ports import Analyzer, TextEncoder
-from generation.sentences import Passage, passages, read_on, text
+from generation.sentences import Passage, ends, passages, read_on, text
 
 MOST = 3
 """Passages in an answer."""
@@ -189,7 +189,8 @@ class Extractive:
         named = self.analyzer.terms(text(page.words, found.passage.words))
         if asked & set(self.analyzer.terms(text(page.words, header))) - set(named) and header not in runs:
             runs.insert(0, header)
-        is_sentence = found.passage.kind == "sentence"
+        is_sentence = found.passage.kind == "sentence" and ends(page.words, found.passage)
+        is_sentence &= not page.words.texts[found.passage.words[-1]].endswith((":", "："))  # what it announces follows
         if is_sentence:  # its own quote first, then a heading's beside it
             runs.sort(key=lambda run: found.passage.words[0] not in run)
         pieces = [text(page.words, piece) for run in runs for piece in read_on(page.words, run)]
@@ -212,17 +213,24 @@ def _with_neighbours(chosen: Sequence[Scored], pages: Sequence[GivenPage]) -> li
             if fits and _adjacent(one.passage, beside) and (one.page, beside.words) not in taken:
                 taken.add((one.page, beside.words))
                 quoted.append(beside)
-        out.append(_joined(sorted(quoted, key=there.index)))
+        out.append(_joined(sorted(quoted, key=there.index), pages[one.page].words))
     return out
 
 
-def _joined(quoted: Sequence[Passage]) -> list[Positions]:
-    """Sentences that follow each other in one piece; each row and heading by itself."""
-    runs = []
-    for kind, found in groupby(quoted, key=lambda passage: passage.kind):
-        each = [passage.words for passage in found]
-        runs += [tuple(chain(*each))] if kind == "sentence" else each
+def _joined(quoted: Sequence[Passage], words: Words) -> list[Positions]:
+    """Sentences that follow each other in one piece; each row, heading and caption by itself."""
+    runs = [quoted[0].words]
+    for before, here in pairwise(quoted):
+        if before.kind == here.kind == "sentence" and _read_as_one(before, here, words):
+            runs[-1] += here.words
+        else:
+            runs.append(here.words)
     return runs
+
+
+def _read_as_one(before: Passage, here: Passage, words: Words) -> bool:
+    """Whether both are of one paragraph, or both end as sentences do, in files that make each line a block."""
+    return words.blocks[before.words[-1]] == words.blocks[here.words[0]] or (ends(words, before) and ends(words, here))
 
 
 def _adjacent(one: Passage, other: Passage) -> bool:

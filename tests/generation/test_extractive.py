@@ -93,12 +93,14 @@ def test_what_stands_beside_is_quoted_once_in_one_piece_and_not_where_it_is_long
     assert " ".join(quoted).count("seven years") == 1
 
 
-def test_a_heading_is_quoted_by_itself() -> None:
-    lines = ["Warranty Of Kilns", "The warranty lasts for seven years.", "Repairs are free."]
-    page = given([(72, 100 + 14 * n, line) for n, line in enumerate(lines)], 1)
+@pytest.mark.parametrize("above", ["Warranty Of Kilns", "On the warranty of kilns"])
+def test_a_heading_or_caption_is_quoted_by_itself(above: str) -> None:
+    page = given(
+        [(72, 100, above), (72, 140, "The warranty lasts for seven years."), (72, 154, "Repairs are free.")], 1
+    )
     (segment, *_) = Extractive(TextAnalyzer(), threshold=0).choose("How long does the warranty last?", [page]).segments
-    assert segment.text == lines[1]
-    assert [quote.text for quote in segment.quotes] == [f"{lines[1]} {lines[2]}", lines[0]]
+    assert segment.text == "The warranty lasts for seven years."
+    assert [quote.text for quote in segment.quotes] == [f"{segment.text} Repairs are free.", above]
 
 
 def test_the_better_page_wins_where_the_words_are_the_same(model: Extractive) -> None:
