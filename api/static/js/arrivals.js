@@ -48,7 +48,11 @@ export async function addAll(files) {
   announce(`Adding ${some(files.length, "file")}.`);
   let ready = 0;
   const lane = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) ready += await one(next);
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      if (!arrivals.get().includes(next)) continue; // left out meanwhile
+      const came = await one(next);
+      ready += came;
+    }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   if (ready) announce(`Ready: ${some(ready, "document")}.`);
