@@ -73,9 +73,8 @@ def _serve(data_dir: Path | None, port: int, question: str, browser: bool) -> No
         logs.start(as_json=library.settings.log_json)
         listening = listen(HOST, port)
         address = f"http://{HOST}:{listening.getsockname()[1]}"
-        say("Ctrl-C stops the server.")
         threading.Thread(target=_open, args=(address, question, browser), daemon=True).start()
-        answer(library, listening, HOST)
+        answer(library, listening, HOST, greeting=f"Folioscope answers at {address}; Ctrl-C stops it.")
 
 
 def _open(address: str, question: str, browser: bool) -> None:

@@ -41,7 +41,7 @@ export function again(one) {
  * Files that a person hands in; what is refused is said, the others go on.
  * @param {File[]} files
  */
-export async function addAll(files) {
+async function addAll(files) {
   if (!files.length) return;
   const queue = files.map((file) => /** @type {Arrival} */ ({ file, phase: "waiting" }));
   arrivals.set([...arrivals.get(), ...queue]);

@@ -60,7 +60,7 @@ export async function loadMore() {
 }
 
 /** @param {DocumentOut} found whether something is still to come */
-export const unfinished = (found) => found.status === "queued" || found.status === "processing" || share(found) < 1;
+const unfinished = (found) => found.status === "queued" || found.status === "processing" || share(found) < 1;
 
 /** @param {DocumentOut} found @returns {number} 0 to 1: the channel that is furthest behind */
 export function share(found) {
