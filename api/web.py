@@ -121,10 +121,11 @@ def _lean(name: str, text: str) -> str:
     if name.endswith(".js"):
         text = re.sub(r"/\*\*.*?\*/ ?", "", text, flags=re.DOTALL)
         text = re.sub(r" // [^\n\"'`]*$", "", text, flags=re.MULTILINE)
-        text = re.sub(r"^import \{ (.*) \} from ", r"import{\1}from", text, flags=re.MULTILINE)
     if name.endswith((".js", ".css")):
         text = re.sub(r"^[ \t]*/\*.*?\*/|^[ \t]*//[^\n]*", "", text, flags=re.DOTALL | re.MULTILINE)
         text = re.sub(r"^\s+", "", text, flags=re.MULTILINE)
+    if name.endswith(".js"):
+        text = re.sub(r"^((?!.* // ).*[{(,;])\n", r"\1", text, flags=re.MULTILINE)
     if name.endswith(".css"):
         text = re.sub(r"\s*([{};,])\s*|(?<=:) ", r"\1", text).replace(";}", "}")
     return text

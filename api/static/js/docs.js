@@ -82,7 +82,7 @@ export function docs() {
 
   function fill() {
     if (room.get() !== "library") return;
-    above = matching.get() ? [] : [...arrivals.get()];
+    above = matching.get() ? [] : arrivals.get().filter((each) => !each.collection || each.collection === collection.get());
     const reading = new Set(above.filter(({ phase }) => phase === "reading").map(({ document }) => document?.id));
     below = reading.size ? listed().filter((each) => !reading.has(each.id)) : listed();
     const count = above.length + Math.max(below.length, matching.get() ? 0 : total() - reading.size);

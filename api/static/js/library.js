@@ -128,13 +128,13 @@ export async function watch(id) {
 /**
  * Hand a file in. Resolves when it has been read, or failed.
  * @param {File} file
+ * @param {string} name of the collection; empty where there is none yet
  * @param {(news: {taken?: Uploaded, progress?: import("./wire.js").JobProgress}) => void} [told]
  * @returns {Promise<DocumentOut>}
  */
-export async function add(file, told) {
+export async function add(file, name, told) {
   const form = new FormData();
   form.set("file", file, file.name);
-  const name = collection.get();
   const where = name ? `?collection=${encodeURIComponent(name)}` : "";
   /** @type {Uploaded} */
   const uploaded = await ask(`/v1/documents${where}`, { body: form });
@@ -167,7 +167,7 @@ export async function addSamples() {
     const response = await fetch(`/samples/${name}`);
     return new File([await response.blob()], name, { type: "application/pdf" });
   });
-  for (const file of await Promise.all(files)) await add(file);
+  for (const file of await Promise.all(files)) await add(file, collection.get());
 }
 
 /** @returns {Promise<{question: string, document: string}[]>} the first question of each sample document */
