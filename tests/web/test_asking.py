@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from PIL import Image
@@ -109,7 +110,7 @@ def test_a_question_about_another_collection_begins_another_conversation(site, o
         page = open_page(f"{site.base_url}")
         ask(page, DIVIDEND)
         page.keyboard.press("Escape")
-        chooser = page.get_by_label("Collection")
+        chooser = page.get_by_label("Collection", exact=True)
         chooser.select_option("boats")
         expect(page.locator("article.turn")).to_be_visible()  # what was answered can still be read
         with page.expect_file_chooser() as choosing:
@@ -121,6 +122,7 @@ def test_a_question_about_another_collection_begins_another_conversation(site, o
         page.fill("#question", "What do crossings burn?")
         page.press("#question", "Enter")
         expect(page.locator("article.turn")).to_have_count(1)
+        expect(page.locator("article.turn")).to_have_attribute("data-status", re.compile("."))
         expect(page.locator("article.turn .leaf").first).to_contain_text("Timetable")
         newest, before = site.get("/v1/conversations").json()["data"][:2]
         assert (newest["collection"], before["collection"]) == ("boats", "default")
