@@ -28,7 +28,7 @@ export async function place() {
 }
 
 /** Whether another collection is chosen by now than the one that this conversation asks. */
-export const isElsewhere = () => Boolean(id && collection.get() && collection.get() !== about);
+export const isElsewhere = () => id !== "" && collection.get() !== about;
 
 /** The next question begins another one. */
 export function leave() {
