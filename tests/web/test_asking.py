@@ -65,10 +65,10 @@ def test_the_answer_is_copied_with_its_citations(site, open_page) -> None:
     turn.get_by_role("button", name="Copy", exact=True).click()
     expect(page.locator(".toast")).to_have_text("Copied.")
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith(
-        "The board proposes a dividend of 0.35 euros a share, after two years in which we paid none. [1]\n"
-    )
-    assert f"[1] “{QUOTE}" in copied
+    claim = turn.locator(".answer .claim").inner_text()
+    assert QUOTE in claim
+    assert copied.startswith(f"{claim} [1]\n")
+    assert f"[1] “{claim}” (" in copied
     assert "annual-report-2025.pdf, page 2, http://127.0.0.1" in copied
 
 
