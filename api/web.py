@@ -117,13 +117,17 @@ def _together(found: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]
 
 
 def _lean(name: str, text: str) -> str:
-    """Without what only people read: indentation, types, and comments that begin a line or end one without a text."""
+    """Without what only people read: spaces, types, and comments that begin a line or end one without a text."""
     if name.endswith(".js"):
         text = re.sub(r"/\*\*.*?\*/ ?", "", text, flags=re.DOTALL)
         text = re.sub(r" // [^\n\"'`]*$", "", text, flags=re.MULTILINE)
     if name.endswith((".js", ".css")):
         text = re.sub(r"^[ \t]*/\*.*?\*/|^[ \t]*//[^\n]*", "", text, flags=re.DOTALL | re.MULTILINE)
         text = re.sub(r"^\s+", "", text, flags=re.MULTILINE)
+    if name.endswith(".js"):
+        text = re.sub(r"^((?!.* // ).*[{(,;])\n", r"\1", text, flags=re.MULTILINE)
+    if name.endswith(".css"):
+        text = re.sub(r"\s*([{};,])\s*|(?<=:) ", r"\1", text).replace(";}", "}")
     return text
 
 

@@ -77,7 +77,7 @@ def fill(data: Path) -> None:
     from ingest import Library
 
     with Library(settings=load_settings({"data_dir": data})) as library, samples.folder() as folder:
-        library.ingest([folder])
+        library.ingest([folder], wait=True)
 
 
 def measure(address: str, rounds: int) -> dict[str, list[float]]:

@@ -74,13 +74,19 @@ def _serve(data_dir: Path | None, port: int, question: str, browser: bool) -> No
         listening = listen(HOST, port)
         address = f"http://{HOST}:{listening.getsockname()[1]}"
         threading.Thread(target=_open, args=(address, question, browser), daemon=True).start()
-        answer(library, listening, HOST)
+        answer(library, listening, HOST, greeting=f"Folioscope answers at {address}; Ctrl-C stops it.")
 
 
 def _open(address: str, question: str, browser: bool) -> None:
     """Say where the page with the answer is and open it where there is a screen."""
-    page = _answered(address, question)
-    say(f"See it on its page: {page} (Ctrl-C stops the server)")
+    from folioscope.errors import FolioscopeError
+
+    try:
+        page = _answered(address, question)
+    except FolioscopeError as error:  # the page is there all the same
+        say(f"The page has no answer yet: {error}")
+        page = address
+    say(f"See it on its page: {page}")
     if browser and any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):  # else one for terminals would come
         webbrowser.open(page)
 

@@ -38,9 +38,10 @@ def test_a_key_is_asked_for_and_used_for_everything(guarded, open_page) -> None:
     expect(dialog).to_be_visible()
     assert barriers(page) == []
     expect(page.locator(".book")).to_have_count(0)
+    expect(dialog.get_by_role("alert")).to_be_hidden()
     page.get_by_label("Key", exact=True).fill("fol_wrong")
     page.keyboard.press("Enter")
-    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("alert")).to_contain_text("This key is not accepted.")
     page.get_by_label("Key", exact=True).fill(secret)
     page.get_by_role("button", name="Open").click()
     expect(dialog).to_be_hidden()

@@ -71,3 +71,22 @@ def test_a_folder_that_is_dropped_is_taken_with_what_is_inside(empty_site, open_
     names = {each["filename"] for each in empty_site.get("/v1/documents").json()["data"]}
     assert {"Spring.pdf", "Autumn.pdf"} <= names
     assert ".hidden.pdf" not in names
+
+
+def test_a_file_that_is_left_out_while_it_waits_is_not_sent(empty_site, open_page) -> None:
+    page = open_page(f"{empty_site.base_url}/library")
+    held = []
+    page.route(
+        "**/v1/documents?*",
+        lambda route: route.continue_() if route.request.method == "GET" else held.append(route),
+    )
+    hand_in(page, *(pdf(f"{name}.pdf") for name in ("Gull", "Heron", "Ibis", "Jay")))
+    for name in ("Gull", "Heron", "Ibis"):
+        expect(row(page, name)).to_contain_text("Sending")
+    row(page, "Jay").get_by_role("button", name="Leave out").click()
+    for route in held:
+        route.continue_()
+    expect(page.get_by_text("Ready: 3 documents.", exact=True)).to_be_attached()  # nothing is on its way any more
+    names = {each["filename"] for each in empty_site.get("/v1/documents").json()["data"]}
+    assert {"Gull.pdf", "Heron.pdf", "Ibis.pdf"} <= names
+    assert "Jay.pdf" not in names

@@ -24,7 +24,7 @@ export function setKey(value) {
 }
 
 /** A request that failed. `code` is the server's, or `offline`. */
-export class Problem extends Error {
+class Problem extends Error {
   /**
    * @param {string} code
    * @param {string} detail

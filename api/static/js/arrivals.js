@@ -3,7 +3,7 @@
 import { problemOf } from "./api.js";
 import { announce, h, toast } from "./dom.js";
 import { add, recount } from "./library.js";
-import { room, signal, some } from "./state.js";
+import { collection, room, signal, some } from "./state.js";
 
 const LANES = 3; // files on their way at once
 const TRIES = 5; // of a server that is busy
@@ -12,6 +12,7 @@ const TRIES = 5; // of a server that is busy
  * A file from the moment it is handed in until its document is ready or somebody has seen what went wrong.
  * @typedef {object} Arrival
  * @property {File} file
+ * @property {string} collection that was chosen when it was handed in; empty where there was none
  * @property {"waiting" | "sending" | "reading" | "same" | "refused"} phase `same`: its bytes were here already
  * @property {import("./wire.js").DocumentOut} [document]
  * @property {import("./wire.js").Progress} [pages] read of those that are known so far
@@ -34,21 +35,26 @@ export const dismiss = (one) => arrivals.set(arrivals.get().filter((each) => eac
 /** @param {Arrival} one */
 export function again(one) {
   dismiss(one);
-  return addAll([one.file]);
+  return addAll([one.file], one.collection);
 }
 
 /**
  * Files that a person hands in; what is refused is said, the others go on.
  * @param {File[]} files
+ * @param {string} [into] a collection
  */
-export async function addAll(files) {
+async function addAll(files, into = collection.get()) {
   if (!files.length) return;
-  const queue = files.map((file) => /** @type {Arrival} */ ({ file, phase: "waiting" }));
+  const queue = files.map((file) => /** @type {Arrival} */ ({ file, collection: into, phase: "waiting" }));
   arrivals.set([...arrivals.get(), ...queue]);
   announce(`Adding ${some(files.length, "file")}.`);
   let ready = 0;
   const lane = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) ready += await one(next);
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      if (!arrivals.get().includes(next)) continue; // left out meanwhile
+      const came = await one(next);
+      ready += came;
+    }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   if (ready) announce(`Ready: ${some(ready, "document")}.`);
@@ -60,7 +66,7 @@ async function one(arrival) {
   let now = change(arrival, { phase: "sending" });
   try {
     const found = await patiently(() =>
-      add(now.file, ({ taken, progress }) => {
+      add(now.file, now.collection, ({ taken, progress }) => {
         if (taken) now = change(now, { document: taken.document, phase: taken.duplicate ? "same" : "reading", job: taken.job ?? "" });
         if (progress) now = change(now, { pages: progress.pages });
       }),
@@ -125,8 +131,10 @@ export function takeFiles() {
     addAll(await filesOf(event.dataTransfer));
   });
   addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])];
-    if (files.length) addAll(files);
+    const { clipboardData: board, target } = event;
+    // Cells of a table come as words and as a picture of them.
+    const isText = board?.types.includes("text/plain") && target instanceof Element && target.closest("input, textarea");
+    if (!isText) addAll([...(board?.files ?? [])]);
   });
 }
 

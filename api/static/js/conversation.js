@@ -10,6 +10,7 @@ import { collection } from "./state.js";
 /** @typedef {import("./wire.js").ConversationTurns} ConversationTurns */
 
 let id = "";
+let about = ""; // the collection that it asks
 
 /** @returns {string} where the conversation is opened again; where a new one begins */
 export const home = () => (id ? `/c/${id}` : "/");
@@ -20,11 +21,14 @@ export async function place() {
     const json = collection.get() ? { collection: collection.get() } : {};
     /** @type {ConversationOut} */
     const made = await ask("/v1/conversations", { json });
-    id = made.id;
+    [id, about] = [made.id, made.collection];
     if (location.pathname === "/") history.replaceState(history.state, "", home());
   }
   return `/v1/conversations/${id}/ask`;
 }
+
+/** Whether another collection is chosen by now than the one that this conversation asks. */
+export const isElsewhere = () => id !== "" && collection.get() !== about;
 
 /** The next question begins another one. */
 export function leave() {
@@ -39,7 +43,7 @@ export async function recall(other) {
   if (other === id) return null;
   /** @type {ConversationTurns} */
   const found = await ask(`/v1/conversations/${encodeURIComponent(other)}`);
-  id = found.id;
+  [id, about] = [found.id, found.collection];
   return found;
 }
 

@@ -82,7 +82,7 @@ export function docs() {
 
   function fill() {
     if (room.get() !== "library") return;
-    above = matching.get() ? [] : [...arrivals.get()];
+    above = matching.get() ? [] : arrivals.get().filter((each) => !each.collection || each.collection === collection.get());
     const reading = new Set(above.filter(({ phase }) => phase === "reading").map(({ document }) => document?.id));
     below = reading.size ? listed().filter((each) => !reading.has(each.id)) : listed();
     const count = above.length + Math.max(below.length, matching.get() ? 0 : total() - reading.size);
@@ -108,7 +108,7 @@ export function docs() {
   }
 
   const nothing = () => [h("h3", {}, "None of this filter."), button("Show all", () => ((search.value = states.value = ""), filter.set({ q: "", status: "", metadata: {} })), { class: "lined" })];
-  const welcome = () => [h("h3", {}, "Nothing here yet."), h("p", { class: "quiet" }, "Drop files or folders anywhere on the page: PDF, images and office files."), button("Add documents", pickFiles, { class: "lined" }, icon("add"))];
+  const welcome = () => [h("h3", {}, "Nothing here yet."), h("p", { class: "quiet" }, "Drop files or folders anywhere on the page: PDF and images."), button("Add documents", pickFiles, { class: "lined" }, icon("add"))];
 
   /** @param {DocumentOut} found @param {boolean} ticked @param {boolean} range from the one that was ticked before */
   function tick(found, ticked, range) {

@@ -45,4 +45,4 @@ export function first(ask) {
 }
 
 /** Four sheets on one hinge, the first with its words and two lines marked: the style sheet draws them. */
-const fan = () => h("div", { class: "fan", "aria-hidden": "true" }, [32, 21, 10, -3].map((angle) => h("span", { class: "sheet", vars: { turn: `${angle}deg` } })));
+const fan = () => h("div", { class: "fan", "aria-hidden": "true" }, [32, 21, 10, -3].map((angle) => h("span", { class: "sheet", vars: { angle: `${angle}deg` } })));

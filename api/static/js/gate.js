@@ -1,13 +1,14 @@
 // What stands between the page and its server: a key that it asks for, a server that can't be reached.
 
-import { keyWanted, reachable, setKey } from "./api.js";
+import { key, keyWanted, reachable, setKey } from "./api.js";
 import { button, h, note } from "./dom.js";
 
 /** @param {() => void} again called with every key that is given */
 export function askForKey(again) {
   const input = h("input", { type: "password", autocomplete: "off", spellcheck: "false", placeholder: "fol_…", "aria-label": "Key", required: true });
   const form = h("form", { method: "dialog" }, h("div", { class: "field" }, input, button("Open", () => {}, { class: "first", type: "submit" })));
-  const dialog = h("dialog", { class: "asking", "aria-labelledby": "key-title" }, h("h2", { id: "key-title" }, "This server asks for a key."), h("p", { class: "quiet" }, "It stays in this browser until you sign out."), form);
+  const refused = note("bad", "This key is not accepted. It may have expired or been revoked.");
+  const dialog = h("dialog", { class: "asking", "aria-labelledby": "key-title" }, h("h2", { id: "key-title" }, "This server asks for a key."), h("p", { class: "quiet" }, "It stays in this browser until you sign out."), refused, form);
   form.addEventListener("submit", () => {
     setKey(input.value.trim());
     input.value = "";
@@ -16,6 +17,7 @@ export function askForKey(again) {
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   document.body.append(dialog);
   keyWanted.watch((wanted) => {
+    refused.hidden = !key();
     if (wanted && !dialog.open) dialog.showModal();
     else if (!wanted && dialog.open) dialog.close();
   });

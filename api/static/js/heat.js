@@ -52,16 +52,18 @@ export function heat(sheet, over) {
   /** @type {View | null} */
   let shown = null;
   let word = "";
+  let looks = 0; // the newest counts; maps for earlier ones come too late
 
   async function look() {
     const view = shown;
     if (!view) return;
+    const mine = ++looks;
     const only = word ? `&word=${encodeURIComponent(word)}` : "";
     put(told, "Looking");
     try {
       /** @type {SimilarityOut} */
       const map = await ask(`/v1/documents/${view.document}/pages/${view.page}/similarity?query=${encodeURIComponent(view.query)}&version=${view.version}${only}`);
-      if (shown !== view) return;
+      if (mine !== looks) return;
       paint(canvas, map);
       canvas.hidden = false;
       sheet.classList.add("heated");
@@ -69,13 +71,14 @@ export function heat(sheet, over) {
       put(most, `strongest ${map.high.toFixed(2)}`);
       put(told, "How the page was found; no evidence for the answer.");
     } catch (error) {
-      if (shown !== view) return;
+      if (mine !== looks) return;
       clear();
       put(told, problemOf(error).message);
     }
   }
 
   function clear() {
+    looks++;
     canvas.hidden = true;
     sheet.classList.remove("heated");
     put(most);
@@ -108,7 +111,10 @@ export function heat(sheet, over) {
         word = "";
         listWords(view.query);
       }
-      if (before?.query !== view.query || before.page !== view.page || before.document !== view.document) look();
+      if (before?.query !== view.query || before.page !== view.page || before.document !== view.document) {
+        clear(); // a page never wears the colours of another
+        look();
+      }
     },
   };
 }

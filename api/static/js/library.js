@@ -2,6 +2,7 @@
 // following what is read.
 
 import { ask, events, problemOf } from "./api.js";
+import { tell } from "./dom.js";
 import { collection, collections, documents, loaded, model, more, scope, signal } from "./state.js";
 
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */
@@ -24,37 +25,42 @@ export async function load() {
 /** @param {string} name of the collection to be asked from now on; empty where there is none */
 export async function choose(name) {
   if (name) localStorage.setItem(CHOSEN, name);
+  const mine = (chosen += 1);
+  loading = false;
+  loaded.set(false);
   collection.set(name);
   scope.set(new Set());
   documents.set([]);
   more.set(false);
   if (name) await loadMore();
-  loaded.set(true);
+  if (mine === chosen) loaded.set(true);
 }
 
+let chosen = 0; // the choice of a collection that counts; documents of earlier ones come too late
 let loading = false;
 
 /** The next stretch of documents. */
 export async function loadMore() {
   if (loading) return;
   loading = true;
+  const mine = chosen;
+  const last = documents.get().at(-1)?.id;
+  const after = last ? `&after=${last}` : "";
+  /** @type {import("./wire.js").Listed<DocumentOut>} */
+  let found;
   try {
-    const name = collection.get();
-    const last = documents.get().at(-1)?.id;
-    const after = last ? `&after=${last}` : "";
-    /** @type {import("./wire.js").Listed<DocumentOut>} */
-    const found = await ask(`/v1/documents?collection=${encodeURIComponent(name)}&limit=${AT_ONCE}${after}`);
-    if (collection.get() !== name) return;
-    more.set(found.has_more);
-    documents.set([...documents.get(), ...found.data]);
-    for (const each of found.data) if (unfinished(each)) watch(each.id);
+    found = await ask(`/v1/documents?collection=${encodeURIComponent(collection.get())}&limit=${AT_ONCE}${after}`);
   } finally {
-    loading = false;
+    if (mine === chosen) loading = false;
   }
+  if (mine !== chosen) return;
+  more.set(found.has_more);
+  documents.set([...documents.get(), ...found.data]);
+  for (const each of found.data) if (unfinished(each)) watch(each.id);
 }
 
 /** @param {DocumentOut} found whether something is still to come */
-export const unfinished = (found) => found.status === "queued" || found.status === "processing" || share(found) < 1;
+const unfinished = (found) => found.status === "queued" || found.status === "processing" || share(found) < 1;
 
 /** @param {DocumentOut} found @returns {number} 0 to 1: the channel that is furthest behind */
 export function share(found) {
@@ -122,18 +128,18 @@ export async function watch(id) {
 /**
  * Hand a file in. Resolves when it has been read, or failed.
  * @param {File} file
+ * @param {string} name of the collection; empty where there is none yet
  * @param {(news: {taken?: Uploaded, progress?: import("./wire.js").JobProgress}) => void} [told]
  * @returns {Promise<DocumentOut>}
  */
-export async function add(file, told) {
+export async function add(file, name, told) {
   const form = new FormData();
   form.set("file", file, file.name);
-  const name = collection.get();
   const where = name ? `?collection=${encodeURIComponent(name)}` : "";
   /** @type {Uploaded} */
   const uploaded = await ask(`/v1/documents${where}`, { body: form });
   if (!name) await load();
-  place(uploaded.document);
+  if (uploaded.document.collection === collection.get()) place(uploaded.document);
   told?.({ taken: uploaded });
   const { id } = uploaded.document;
   if (uploaded.job) await follow(uploaded.job, (progress) => told?.({ progress }));
@@ -161,7 +167,7 @@ export async function addSamples() {
     const response = await fetch(`/samples/${name}`);
     return new File([await response.blob()], name, { type: "application/pdf" });
   });
-  for (const file of await Promise.all(files)) await add(file);
+  for (const file of await Promise.all(files)) await add(file, collection.get());
 }
 
 /** @returns {Promise<{question: string, document: string}[]>} the first question of each sample document */
@@ -210,7 +216,7 @@ filter.watch(() => {
   stretch += 1;
   filtering = false;
   if (!isFiltered()) matching.set(null);
-  else match([]);
+  else match([]).catch(tell);
 });
 collection.watch(() => filter.set(ALL));
 documents.watch((all) => {

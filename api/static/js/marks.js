@@ -38,7 +38,7 @@ function stroke([x0, y0, x1, y1], seed) {
  */
 export function marker(boxes, index, strong) {
   const lines = boxes.map((box, line) =>
-    s("path", { d: stroke(box, index * 97 + line + 1), class: strong ? "stroke strong" : "stroke", vars: { line } }),
+    s("path", { d: stroke(box, index * 97 + line + 1), class: strong ? "stroke strong" : "stroke", vars: { nth: line } }),
   );
   return s("g", { "data-mark": index }, ...lines);
 }

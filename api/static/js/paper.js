@@ -38,9 +38,8 @@ export function paper() {
     const name = nameOf(shown);
     const there = await show(image, imageAddress(document, version, page, sheet.clientWidth));
     if (!shown || nameOf(shown) !== name) return;
-    sheet.classList.toggle("blank", !there);
     if (there) drawMarks(false);
-    else say("The page’s image can’t be had.");
+    else if (!image.hasAttribute("src")) say("The page’s image can’t be had."); // else it stays as sharp as it was
   }
 
   /** @param {string} what went wrong; nothing hides it */
@@ -106,7 +105,6 @@ export function paper() {
     put(words);
     say("");
     image.removeAttribute("src");
-    sheet.classList.add("blank");
     try {
       const page = await pageOf(next.document, next.version, next.page);
       if (!shown || nameOf(shown) !== name) return;

@@ -2,7 +2,7 @@
 
 import { newCollection } from "./actions.js";
 import { pickFiles } from "./arrivals.js";
-import { button, h, icon, iconButton, link, mark, put } from "./dom.js";
+import { button, h, icon, iconButton, link, mark, put, tell } from "./dom.js";
 import { choose, filter, loadMore, share } from "./library.js";
 import { open } from "./router.js";
 import { cover, percent, stateOf as rowState, tagOf } from "./row.js";
@@ -11,6 +11,8 @@ import { themeButton } from "./theme.js";
 import { virtual } from "./virtual.js";
 
 /** @typedef {import("./wire.js").DocumentOut} DocumentOut */
+
+const ENOUGH = 50; // documents of a name; fewer, and it is looked for among those behind, too
 
 /** @returns {HTMLElement} */
 export function rail() {
@@ -36,10 +38,10 @@ export function rail() {
     h("div", { class: "foot" }, reads, roomLink("book", "Library", "/library"), themeButton(), roomLink("set", "Settings", "/settings")),
   );
 
-  chooser.addEventListener("change", () => choose(chooser.value));
+  chooser.addEventListener("change", () => choose(chooser.value).catch(tell));
   named.addEventListener("input", () => fillShelf());
   shelf.addEventListener("scroll", () => {
-    if (more.get() && shelf.scrollTop + shelf.clientHeight > shelf.scrollHeight - 800) loadMore();
+    if (more.get() && shelf.scrollTop + shelf.clientHeight > shelf.scrollHeight - 800) loadMore().catch(() => {});
   });
 
   /** @type {Map<string, {row: HTMLLIElement, shown: DocumentOut}>} rows by document, kept while they are unchanged */
@@ -50,9 +52,9 @@ export function rail() {
     listed = documents.get().filter((each) => each.filename.toLowerCase().includes(wanted));
     list.show(listed.length);
     bare.hidden = !loaded.get() || listed.length > 0;
-    put(bare, wanted ? "None of this name." : "Nothing here yet.");
+    put(bare, !wanted ? "Nothing here yet." : more.get() ? "Looking" : "None of this name.");
     above.hidden = !documents.get().length;
-    if (wanted && more.get()) loadMore();
+    if (wanted && more.get() && listed.length < ENOUGH) loadMore().catch(() => {}); // which fills the shelf again
     light();
   }
 
@@ -74,6 +76,7 @@ export function rail() {
 
   collections.watch((list) => {
     put(chooser, list.map((each) => h("option", { value: each.name }, each.name)));
+    chooser.value = collection.get();
     chooser.hidden = !list.length;
   });
   collection.watch((name) => {
@@ -159,7 +162,7 @@ function side() {
 
   function list() {
     if (room.get() !== "library") return;
-    put(groups, collections.get().map((each) => h("li", {}, h("button", { type: "button", class: "item", "aria-current": each.name === collection.get(), on: { click: () => (showRail(false), choose(each.name)) } }, each.name, h("small", {}, each.documents.toLocaleString())))));
+    put(groups, collections.get().map((each) => h("li", {}, h("button", { type: "button", class: "item", "aria-current": each.name === collection.get(), on: { click: () => (showRail(false), choose(each.name).catch(tell)) } }, each.name, h("small", {}, each.documents.toLocaleString())))));
     put(tags, found().map(([key, value]) => h("li", {}, button(tagOf(key, value), () => press(key, value), { class: "item", "aria-pressed": filter.get().metadata[key] === value }))));
     tags.previousElementSibling?.toggleAttribute("hidden", !tags.childElementCount);
   }

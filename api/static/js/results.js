@@ -21,7 +21,7 @@ export function results(askThis) {
   const facts = h("p", { class: "facts", role: "status" });
   const list = h("ol", { class: "hits", "aria-label": "Pages that match" });
   const notes = h("div", { class: "after" });
-  const form = h("form", { class: "search-bar", role: "search" }, h("div", { class: "narrow" }, brand()), h("div", { class: "field fill" }, icon("search"), input), button("Ask this", () => askThis(input.value.trim()), { class: "first" }), iconButton("menu", "Library", () => showRail(true), { class: "narrow" }), iconButton("close", "Close the search", () => go(home())));
+  const form = h("form", { class: "search-bar", role: "search" }, h("div", { class: "narrow" }, brand()), h("div", { class: "field fill" }, icon("search"), input), button("Ask this", () => (input.value.trim() ? askThis(input.value.trim()) : input.focus()), { class: "first" }), iconButton("menu", "Library", () => showRail(true), { class: "narrow" }), iconButton("close", "Close the search", () => go(home())));
   const element = h("section", { class: "room results", "aria-label": "Search results", hidden: true }, form, h("div", { class: "scroll", tabindex: -1 }, facts, list, notes));
 
   form.addEventListener("submit", (event) => {
@@ -43,20 +43,26 @@ export function results(askThis) {
 
   const light = () => lightOpen(list);
   view.watch(light);
+  let wanted = ""; // the last request; what comes for earlier ones comes too late
 
   return {
     element,
     focus: () => input.focus(),
-    /** @param {string} query */
-    async search(query) {
+    /** @param {string} query @param {boolean} back where it is shown still, it stays, and so does the focus */
+    async search(query, back) {
+      const json = { query, top_k: MANY, ...(collection.get() && { collection: collection.get() }), ...(scope.get().size && { documents: [...scope.get()] }) };
+      const mine = JSON.stringify(json);
       input.value = query;
+      if (back && wanted === mine) return;
+      wanted = mine;
       put(facts, "Searching");
       try {
-        const json = { query, top_k: MANY, ...(collection.get() && { collection: collection.get() }), ...(scope.get().size && { documents: [...scope.get()] }) };
         /** @type {SearchOut} */
         const found = await ask("/v1/search", { json });
-        if (input.value === query) fill(found);
+        if (wanted === mine) fill(found);
       } catch (error) {
+        if (wanted !== mine) return;
+        wanted = "";
         put(list);
         put(facts);
         put(notes, note("bad", problemOf(error).message));

@@ -35,7 +35,7 @@ export function addressOf({ document, page, cited = [], current = 0, tab = "page
  */
 export function open(shown, { quiet = false } = {}) {
   const opened = view.get() !== null;
-  const state = { view: shown, opened: history.state?.opened ?? false, home: home() };
+  const state = { view: shown, opened: history.state?.opened ?? false, home: below() };
   try {
     if (opened || quiet) history.replaceState(state, "", addressOf(shown));
     else history.pushState({ ...state, opened: true }, "", addressOf(shown));
@@ -43,6 +43,12 @@ export function open(shown, { quiet = false } = {}) {
     // Browsers refuse more than so many a second, as when somebody leafs quickly; the next one says it.
   }
   view.set(shown);
+}
+
+/** @returns {string} where the room is that lies below the page */
+function below() {
+  if (room.get() === "talk") return home();
+  return location.pathname.startsWith("/d/") ? (history.state?.home ?? home()) : location.pathname + location.search;
 }
 
 /** @param {Partial<View>} changes of what is open */
@@ -56,7 +62,7 @@ export function close() {
   if (!view.get()) return;
   view.set(null);
   if (history.state?.opened) history.back();
-  else history.replaceState({}, "", home());
+  else history.replaceState({}, "", below());
 }
 
 /**
@@ -68,42 +74,49 @@ export function go(address) {
   read();
 }
 
-/** Told what an address asks for. */
-let rooms = { search: (/** @type {string} */ _query) => {}, reopen: (/** @type {string} */ _conversation) => {} };
+/** Told what an address asks for. `back`: it was shown before, and may be still. */
+let rooms = { search: (/** @type {string} */ _query, /** @type {boolean} */ _back) => {}, reopen: (/** @type {string} */ _conversation) => {} };
 
-/** @param {typeof rooms} told */
+/** May be called again. @param {typeof rooms} told */
 export function start(told) {
   rooms = told;
-  addEventListener("popstate", read);
-  document.addEventListener("click", (event) => {
-    const link = event.target instanceof Element ? event.target.closest("a[data-room]") : null;
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-    event.preventDefault();
-    const to = link.getAttribute("href") ?? "/";
-    go(to === "/" ? home() : to);
-  });
+  addEventListener("popstate", goBack);
+  document.addEventListener("click", follow);
   read();
 }
 
-function read() {
-  const { pathname, search: words, hash } = location;
-  if (pathname.startsWith("/d/")) {
-    const kept = history.state;
-    if (kept?.view) {
-      view.set(kept.view);
-      reopen(kept.home);
-    } else fromLink(decodeURIComponent(pathname.slice(3)), new URLSearchParams(hash.slice(1)));
-    return;
-  }
-  view.set(null);
-  const query = new URLSearchParams(words).get("search");
-  room.set(query ? "results" : (ROOMS[pathname] ?? "talk"));
-  if (query) rooms.search(query);
-  reopen(pathname);
+const goBack = () => read(true);
+
+/** @param {MouseEvent} event on a link to a room, perhaps */
+function follow(event) {
+  const link = event.target instanceof Element ? event.target.closest("a[data-room]") : null;
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  const to = link.getAttribute("href") ?? "/";
+  go(to === "/" ? home() : to);
 }
 
-/** @param {string} address of a conversation, beside a page, too; others open none */
-const reopen = (address) => address.startsWith("/c/") && rooms.reopen(decodeURIComponent(address.slice(3)));
+/** @param {boolean} [back] in the history, or forward */
+function read(back = false) {
+  const { pathname, search, hash } = location;
+  const kept = history.state;
+  if (!pathname.startsWith("/d/")) {
+    view.set(null);
+    enter(pathname + search, back);
+  } else if (kept?.view) {
+    view.set(kept.view);
+    enter(kept.home, back);
+  } else fromLink(decodeURIComponent(pathname.slice(3)), new URLSearchParams(hash.slice(1)));
+}
+
+/** @param {string} address of a room, that of a conversation among them @param {boolean} back */
+function enter(address, back) {
+  const { pathname, searchParams } = new URL(address, location.origin);
+  const query = searchParams.get("search");
+  room.set(query ? "results" : (ROOMS[pathname] ?? "talk"));
+  if (query) rooms.search(query, back);
+  if (pathname.startsWith("/c/")) rooms.reopen(decodeURIComponent(pathname.slice(3)));
+}
 
 /**
  * @param {string} id
@@ -133,7 +146,7 @@ async function fromLink(id, words) {
     );
   } catch (error) {
     if (isAbort(error)) return;
-    history.replaceState({}, "", home());
+    history.replaceState({}, "", below());
     tell(error, "The link could not be opened: ");
   }
 }

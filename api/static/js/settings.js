@@ -151,7 +151,7 @@ async function keyRows(again) {
     const about = `${found.id} · made ${day(found.created)}${found.expires ? ` · ${found.valid ? "until" : "expired"} ${day(found.expires)}` : ""}${found.collections ? ` · ${found.collections.length} of the collections` : ""}`;
     return option(found.name, about, h("span", { class: "quiet" }, SCOPES[found.scope] ?? found.scope), button("Revoke", () => revoke(found).then(again, tell), { "aria-label": `Revoke ${found.name}` }));
   });
-  return [...rows, !rows.length && h("p", { class: "quiet option" }, "No key yet. On this machine none is needed."), button("New key", () => make(again), { class: "lined" }, icon("add"))];
+  return [...rows, !rows.length && h("p", { class: "quiet option" }, key() ? "No key yet." : "No key yet. On this machine none is needed."), button("New key", () => make(again), { class: "lined" }, icon("add"))];
 }
 
 /** @param {import("./wire.js").KeyOut} found */

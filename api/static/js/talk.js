@@ -1,7 +1,7 @@
 // The conversation: turns one below the other, the input at its foot, which documents are asked.
 
 import { button, h, icon, iconButton, put, tell } from "./dom.js";
-import { earlier, leave, recall } from "./conversation.js";
+import { earlier, isElsewhere, leave, recall } from "./conversation.js";
 import { first } from "./first.js";
 import { help } from "./keys.js";
 import { go } from "./router.js";
@@ -37,6 +37,7 @@ export function talk() {
    * @param {Promise<unknown>} [first] what has to be done before
    */
   async function ask(question, first) {
+    if (isElsewhere()) clear();
     await pose({ question, documents: scope.get().size ? [...scope.get()] : null }, first);
   }
 

@@ -5,7 +5,7 @@ import { announce, button, copy, h, icon, iconButton, mark, note, put } from "./
 import { place } from "./conversation.js";
 import { asText, chip, openCitation, prose, sourceOf, verdict } from "./prose.js";
 import { close, go } from "./router.js";
-import { duration, isNarrow, lit, model, some, view } from "./state.js";
+import { duration, isNarrow, lit, model, room, some, view } from "./state.js";
 import { feedback, openHit, strip } from "./results.js";
 
 /** @typedef {import("./wire.js").AnswerOut} AnswerOut */
@@ -73,7 +73,7 @@ export function turn(asked, again) {
     pages.deal(result.hits);
     const best = result.hits[0];
     busy(best ? `Found ${some(result.hits.length, "page")}` : "Found no page", `reading with ${reader()}`);
-    if (best && !isNarrow() && view.get()?.tab !== "heat") openHit(best, id, [], result.query, { quiet: true, pending: true });
+    if (best && room.get() === "talk" && !isNarrow() && view.get()?.tab !== "heat") openHit(best, id, [], result.query, { quiet: true, pending: true });
   }
 
   /** @param {string} piece */
@@ -92,7 +92,7 @@ export function turn(asked, again) {
     writing.behind(chip(citation, id, () => cited));
     pages.flag();
     const shown = view.get();
-    const follows = shown?.source === id && !isNarrow();
+    const follows = shown?.source === id && shown.tab === "page" && !isNarrow();
     if (follows && (cited.length === 1 || !shown.current)) openCitation(citation, id, cited, { quiet: true });
     else if (shown?.source === id) view.set({ ...shown, cited });
     light();

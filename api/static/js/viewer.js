@@ -108,7 +108,7 @@ export function viewer() {
       put(text, found.words?.length ? reading(found.words, cited, shown.current) : h("p", { class: "quiet" }, "There are no words on this page."));
       text.querySelector("mark.strong")?.scrollIntoView({ block: "center" });
     } catch (error) {
-      put(text, note("bad", problemOf(error).message));
+      if (view.get() === shown) put(text, note("bad", problemOf(error).message));
     }
   }
 
@@ -132,11 +132,16 @@ export function viewer() {
     edge.show(shown.page, pages, new Set(shown.cited.filter((each) => each.document.id === shown.document).map((each) => each.page)));
   }
 
-  view.watch((shown, before) => {
-    // On a phone the page lies over everything else.
+  /** On a phone the page lies over everything else. */
+  function coverOthers() {
     for (const pane of element.parentElement?.children ?? []) {
-      if (pane !== element) pane.toggleAttribute("inert", shown !== null && isNarrow());
+      if (pane !== element) pane.toggleAttribute("inert", view.get() !== null && isNarrow());
     }
+  }
+  addEventListener("resize", coverOthers);
+
+  view.watch((shown, before) => {
+    coverOthers();
     if (!shown && before) giveBack();
     element.hidden = !shown;
     document.body.classList.toggle("looking", shown !== null);
