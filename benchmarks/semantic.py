@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.semantic [--json] [--pages N]`` encodes N pages spread evenly over corpus/dev (text layer, no
 OCR), in groups as the channel sees them. Each group is encoded twice, in turns first and second: by the encoder, and
-by a bare loop of onnxruntime calls over inputs of the same chunks that were padded and batched beforehand. The share is
-the median over the groups, so that what else the machine does weighs on both.
+by a bare loop of onnxruntime calls, on one core, over inputs of the same chunks that were padded and batched
+beforehand. The share is the median over the groups, so that what else the machine does weighs on both; the encoder
+works on a batch on each core, so that it is more than 1 where there are several.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 from benchmarks.common import need_corpus, parser, show
 from folioscope.domain import PageInput, PageKey
 from ingest.sources import open_source
-from retrieval.encoders.semantic import BATCH_TOKENS, SemanticEncoder
-from retrieval.encoders.sentence_model import batches
+from retrieval.encoders.semantic import SemanticEncoder
+from retrieval.encoders.sentence_model import BATCH_TOKENS, batches
 
 Inputs = tuple[NDArray[np.int64], NDArray[np.bool_]]
 

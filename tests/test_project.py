@@ -220,3 +220,8 @@ def test_the_extra_all_has_every_extra_that_users_may_want() -> None:
 
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py")))
+def test_every_benchmark_can_be_started(name: str) -> None:
+    importlib.import_module(f"benchmarks.{name}")
