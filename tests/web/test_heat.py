@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-pytest.importorskip("playwright", reason="needs the package playwright")
+pytest.importorskip("playwright", reason="needs the extra: pip install 'folioscope[dev]', and chromium")
 
 from playwright.sync_api import expect
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-pytest.importorskip("playwright", reason="needs the package playwright")
+pytest.importorskip("playwright", reason="needs the extra: pip install 'folioscope[dev]', and chromium")
 
 from playwright.sync_api import expect
 

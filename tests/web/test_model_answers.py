@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-pytest.importorskip("playwright", reason="needs the package playwright")
+pytest.importorskip("playwright", reason="needs the extra: pip install 'folioscope[dev]', and chromium")
 
 from playwright.sync_api import expect
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("playwright", reason="needs the package playwright")
+pytest.importorskip("playwright", reason="needs the extra: pip install 'folioscope[dev]', and chromium")
 
 from playwright.sync_api import expect
 
